@@ -91,7 +91,8 @@ struct PacketBytesChanged {
     std::size_t packet_bytes_max = 0;
 };
 
-using Event = std::variant<PacketArrived, Drained, DeadlinePassed, Submitted, RingStored, PeerEvidence,
-                           Paused, LeaveRequested, PeersConfigured, PacketBytesChanged>;
+using Event =
+    std::variant<PacketArrived, Drained, DeadlinePassed, Submitted, RingStored, PeerEvidence,
+                 Paused, LeaveRequested, PeersConfigured, PacketBytesChanged>;
 
 }  // namespace totem

@@ -23,11 +23,12 @@ struct RingConfig {
     // Largest packet in bytes that every path carries, after the transport's overhead.
     std::size_t packet_bytes_max = 1200;
 
-    Duration token_timeout = std::chrono::milliseconds(3000);  // No token for this long: it is lost.
+    Duration token_timeout =
+        std::chrono::milliseconds(3000);  // No token for this long: it is lost.
     Duration token_retransmit = std::chrono::milliseconds(50);  // Token sent and no progress seen.
     Duration join_interval = std::chrono::milliseconds(50);     // Join sent again while gathering.
     Duration consensus_timeout = std::chrono::milliseconds(200);  // Bound of one round of gather.
-    Duration merge_interval = std::chrono::milliseconds(200);  // Presence told to foreign nodes.
+    Duration merge_interval = std::chrono::milliseconds(200);     // Presence told to foreign nodes.
 
     // Failure detection, apart from the token: a peer is convicted when every link to it was silent
     // for `silence_min`, or longer where measured jitter asks for it, up to `silence_max`.
