@@ -1,0 +1,192 @@
+// What cpgd and a client say to each other: one session a handle. Each frame is one ZeroMQ message
+// of one part. docs/wire-format.md has the bytes; decode_* takes any input.
+//
+// Exactly once over a reconnect: the client numbers its multicasts and keeps them until Credit says
+// that they are ordered; cpgd numbers the session's events and keeps what makes them until the
+// client acknowledged them. A client that comes back says both numbers and goes on from there.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "common/base/buffer.hpp"
+#include "common/base/ids.hpp"
+#include "common/base/result.hpp"
+#include "common/protocol/ring_api.hpp"
+
+namespace protocol::cpg {
+
+inline constexpr std::uint16_t kCpgApiVersion = 1;
+inline constexpr std::size_t kGroupNameMax = 128;  // Bytes, any value, counted; 0 is allowed.
+// A longer message travels in parts of this size, put together again by the receiving library.
+inline constexpr std::size_t kPartBytesMax = std::size_t{1} << 20u;
+inline constexpr std::size_t kGroupsASessionMax = 1024;
+
+using SessionId = base::Strong<struct SessionIdTag, std::uint64_t>;  // Random, never 0: a secret
+                                                                     // between cpgd and one client.
+// A group that this session asked to join, chosen by the client, unique in the session while in
+// use.
+using GroupHandle = base::Strong<struct GroupHandleTag, std::uint32_t>;
+
+// Values of cpg_reason_t (cpg.h).
+enum class Reason : std::uint8_t {
+    Undefined = 0,
+    Join = 1,
+    Leave = 2,
+    NodeDown = 3,
+    NodeUp = 4,
+    ProcDown = 5
+};
+
+// A member of a group: one process on one node (cpg_address).
+struct Member {
+    base::NodeId node{};
+    std::uint32_t pid = 0;
+    Reason reason = Reason::Undefined;  // In left and joined lists.
+
+    friend auto operator<=>(const Member&, const Member&) = default;
+};
+
+// ---------------------------------------------------------------- client → cpgd
+
+// The first frame. `session` 0: a new one.
+struct Hello {
+    SessionId session{};
+    std::uint32_t pid = 0;             // As the client sees itself, in its own pid namespace.
+    std::uint64_t last_event = 0;      // Highest event that the client has taken.
+    bool totem_events = false;         // Wants TotemConfchg.
+    bool initial_totem_event = false;  // CPG_MODEL_V1_DELIVER_INITIAL_TOTEM_CONF.
+};
+
+// `request` comes back in the Reply. One outstanding request a session is enough.
+struct Join {
+    std::uint32_t request = 0;
+    GroupHandle handle{};
+    std::string group;
+};
+struct Leave {
+    std::uint32_t request = 0;
+    GroupHandle handle{};
+};
+struct MembershipGet {
+    std::uint32_t request = 0;
+    std::string group;
+};
+// All groups and their members, as of now. `group` empty and `one_group` false: all.
+struct GroupsGet {
+    std::uint32_t request = 0;
+    bool one_group = false;
+    std::string group;
+};
+
+// One message or a part of one. Numbers count from 1 in a session, over all its groups and parts.
+struct Mcast {
+    enum class Part : std::uint8_t { Whole, First, Middle, Last };
+    std::uint64_t number = 0;
+    GroupHandle handle{};
+    bool safe = false;
+    Part part = Part::Whole;
+    std::uint64_t message_bytes = 0;  // Of the whole message; in each part the same.
+    base::Buffer payload;
+};
+
+// All events up to `event` were taken by the application.
+struct EventAck {
+    std::uint64_t event = 0;
+};
+
+// The session ends in order: its groups are left with reason ProcDown, as closing does.
+struct Goodbye {
+    std::uint32_t request = 0;
+};
+
+using ClientFrame =
+    std::variant<Hello, Join, Leave, MembershipGet, GroupsGet, Mcast, EventAck, Goodbye>;
+
+// ---------------------------------------------------------------- cpgd → client
+
+// The answer to Hello. `window_bytes`: payload that may be outstanding (sent and not in Credit).
+struct Welcome {
+    SessionId session{};
+    base::NodeId self{};
+    bool resumed = false;
+    std::uint64_t taken = 0;  // Highest multicast number that cpgd has.
+    std::uint64_t window_bytes = 0;
+};
+
+// `error` is a cs_error_t (corotypes.h); the connection ends after it. TRY_AGAIN: not synchronised
+// yet; ACCESS: uid and gid rules.
+struct Refused {
+    std::uint32_t error = 0;
+    std::string reason;
+};
+
+struct Reply {
+    std::uint32_t request = 0;
+    std::uint32_t error = 0;  // cs_error_t; 1 is OK.
+};
+struct MembershipReply {
+    std::uint32_t request = 0;
+    std::vector<Member> members;
+};
+struct GroupMembers {
+    std::string group;
+    std::vector<Member> members;  // Ascending by node, then pid.
+
+    friend bool operator==(const GroupMembers&, const GroupMembers&) = default;
+};
+struct GroupsReply {
+    std::uint32_t request = 0;
+    std::vector<GroupMembers> groups;  // Ascending by name.
+};
+
+// Multicasts up to `taken` are ordered. `window_bytes` may shrink to 0 (a receiver of the group is
+// slow, or the ring gathers) and comes back with a later Credit.
+struct Credit {
+    std::uint64_t taken = 0;
+    std::uint64_t window_bytes = 0;
+};
+
+struct Delivered {
+    GroupHandle handle{};
+    base::NodeId node{};
+    std::uint32_t pid = 0;
+    Mcast::Part part = Mcast::Part::Whole;
+    std::uint64_t message_bytes = 0;
+    base::Buffer payload;
+};
+struct Confchg {
+    GroupHandle handle{};
+    std::vector<Member> members;  // Ascending by node, then pid.
+    std::vector<Member> left;
+    std::vector<Member> joined;
+};
+struct TotemConfchg {
+    GroupHandle handle{};
+    base::RingId ring{};
+    std::vector<base::NodeId> members;  // Ascending.
+};
+
+// Events of a session count from 1.
+struct SessionEvent {
+    std::uint64_t event = 0;
+    std::variant<Delivered, Confchg, TotemConfchg> what;
+};
+
+using CpgdFrame =
+    std::variant<Welcome, Refused, Reply, MembershipReply, GroupsReply, Credit, SessionEvent>;
+
+// ---------------------------------------------------------------- codecs
+
+// As in ring_api.hpp: decoded payloads share the frame; a header is followed by the payload.
+[[nodiscard]] base::Expected<ClientFrame, FrameError> decode_client_frame(
+    const base::Buffer& frame);
+[[nodiscard]] base::Expected<CpgdFrame, FrameError> decode_cpgd_frame(const base::Buffer& frame);
+[[nodiscard]] base::Buffer encode_header(const ClientFrame& frame);
+[[nodiscard]] base::Buffer encode_header(const CpgdFrame& frame);
+[[nodiscard]] base::Buffer encode(const ClientFrame& frame);
+[[nodiscard]] base::Buffer encode(const CpgdFrame& frame);
+
+}  // namespace protocol::cpg
