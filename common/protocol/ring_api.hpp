@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <variant>
 #include <vector>
 
@@ -16,7 +17,10 @@
 namespace protocol {
 
 inline constexpr std::uint16_t kRingApiVersion = 1;
+// More than any cluster that we are tested with, and still 4 KiB a list.
+inline constexpr std::size_t kNodesMax = 1024;
 inline constexpr std::size_t kChannelNameMax = 32;  // Bytes of [a-z0-9._-], at least 1.
+[[nodiscard]] bool is_channel_name(std::string_view name);
 
 // Position in a channel's stream at one node: 1 is the first event of an attachment, and there is
 // no gap. 0: nothing applied yet.
