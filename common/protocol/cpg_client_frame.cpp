@@ -1,0 +1,180 @@
+#include "common/protocol/cpg_frame.hpp"
+
+namespace protocol::cpg {
+namespace {
+
+// type, version, number, handle, safe, part, message_bytes.
+constexpr std::size_t kMcastHeaderBytes = 24;
+constexpr std::size_t kSmallFrameBytes = 64;
+
+// Said once and used at both ends: the decoder refuses what the encoder must never send.
+bool in_range(const Mcast& mcast) {
+    return mcast.number > 0 && is_part(mcast.part, mcast.message_bytes, mcast.payload.size());
+}
+bool in_range(const GroupsGet& get) {
+    return get.one_group || get.group.empty();
+}
+
+Hello read_hello(FrameReader& reader) {
+    Hello hello;
+    hello.session = SessionId{reader.read<std::uint64_t>()};
+    hello.pid = reader.read<std::uint32_t>();
+    hello.last_event = reader.read<std::uint64_t>();
+    hello.totem_events = reader.read_bool();
+    hello.initial_totem_event = reader.read_bool();
+    return hello;
+}
+
+Join read_join(FrameReader& reader) {
+    Join join;
+    join.request = reader.read<std::uint32_t>();
+    join.handle = GroupHandle{reader.read<std::uint32_t>()};
+    join.group = reader.read_text(kGroupNameMax);
+    return join;
+}
+
+Leave read_leave(FrameReader& reader) {
+    Leave leave;
+    leave.request = reader.read<std::uint32_t>();
+    leave.handle = GroupHandle{reader.read<std::uint32_t>()};
+    return leave;
+}
+
+MembershipGet read_membership_get(FrameReader& reader) {
+    MembershipGet get;
+    get.request = reader.read<std::uint32_t>();
+    get.group = reader.read_text(kGroupNameMax);
+    return get;
+}
+
+GroupsGet read_groups_get(FrameReader& reader) {
+    GroupsGet get;
+    get.request = reader.read<std::uint32_t>();
+    get.one_group = reader.read_bool();
+    get.group = reader.read_text(kGroupNameMax);
+    if (!in_range(get)) reader.refuse(FrameError::OutOfRange);
+    return get;
+}
+
+Mcast read_mcast(FrameReader& reader) {
+    Mcast mcast;
+    mcast.number = reader.read<std::uint64_t>();
+    mcast.handle = GroupHandle{reader.read<std::uint32_t>()};
+    mcast.safe = reader.read_bool();
+    mcast.part = reader.read_enum(Mcast::Part::Last);
+    mcast.message_bytes = reader.read<std::uint64_t>();
+    mcast.payload = reader.read_rest();
+    if (!in_range(mcast)) reader.refuse(FrameError::OutOfRange);
+    return mcast;
+}
+
+ClientFrame read_frame(FrameReader& reader, FrameType type) {
+    switch (type) {
+        case FrameType::Hello:
+            return read_hello(reader);
+        case FrameType::Join:
+            return read_join(reader);
+        case FrameType::Leave:
+            return read_leave(reader);
+        case FrameType::MembershipGet:
+            return read_membership_get(reader);
+        case FrameType::GroupsGet:
+            return read_groups_get(reader);
+        case FrameType::Mcast:
+            return read_mcast(reader);
+        case FrameType::EventAck:
+            return EventAck{.event = reader.read<std::uint64_t>()};
+        case FrameType::Goodbye:
+            return Goodbye{.request = reader.read<std::uint32_t>()};
+        default:  // What cpgd sends, and what nobody sends.
+            reader.refuse(FrameError::UnknownType);
+            return Goodbye{};
+    }
+}
+
+void write(FrameWriter& writer, const Hello& hello) {
+    write_start(writer, FrameType::Hello);
+    writer.write(hello.session.value());
+    writer.write(hello.pid);
+    writer.write(hello.last_event);
+    writer.write_bool(hello.totem_events);
+    writer.write_bool(hello.initial_totem_event);
+}
+
+void write(FrameWriter& writer, const Join& join) {
+    INVARIANT(join.group.size() <= kGroupNameMax);
+    write_start(writer, FrameType::Join);
+    writer.write(join.request);
+    writer.write(join.handle.value());
+    writer.write_text(join.group);
+}
+
+void write(FrameWriter& writer, const Leave& leave) {
+    write_start(writer, FrameType::Leave);
+    writer.write(leave.request);
+    writer.write(leave.handle.value());
+}
+
+void write(FrameWriter& writer, const MembershipGet& get) {
+    INVARIANT(get.group.size() <= kGroupNameMax);
+    write_start(writer, FrameType::MembershipGet);
+    writer.write(get.request);
+    writer.write_text(get.group);
+}
+
+void write(FrameWriter& writer, const GroupsGet& get) {
+    INVARIANT(in_range(get));
+    INVARIANT(get.group.size() <= kGroupNameMax);
+    write_start(writer, FrameType::GroupsGet);
+    writer.write(get.request);
+    writer.write_bool(get.one_group);
+    writer.write_text(get.group);
+}
+
+void write(FrameWriter& writer, const Mcast& mcast) {
+    INVARIANT(in_range(mcast));
+    write_start(writer, FrameType::Mcast);
+    writer.write(mcast.number);
+    writer.write(mcast.handle.value());
+    writer.write_bool(mcast.safe);
+    writer.write_enum(mcast.part);
+    writer.write(mcast.message_bytes);
+    INVARIANT(writer.written() == kMcastHeaderBytes);
+}
+
+void write(FrameWriter& writer, const EventAck& ack) {
+    write_start(writer, FrameType::EventAck);
+    writer.write(ack.event);
+}
+
+void write(FrameWriter& writer, const Goodbye& goodbye) {
+    write_start(writer, FrameType::Goodbye);
+    writer.write(goodbye.request);
+}
+
+}  // namespace
+
+base::Expected<ClientFrame, FrameError> decode_client_frame(const base::Buffer& frame) {
+    FrameReader reader(frame);
+    const auto type = static_cast<FrameType>(reader.read<std::uint8_t>());
+    const auto version = reader.read<std::uint8_t>();
+    if (reader.error()) return base::fail(FrameError::Truncated);
+    if (version != kCpgApiVersion) return base::fail(FrameError::WrongVersion);
+    ClientFrame decoded = read_frame(reader, type);
+    if (const auto error = reader.finish()) return base::fail(*error);
+    return decoded;
+}
+
+base::Buffer encode_header(const ClientFrame& frame) {
+    const bool is_mcast = std::holds_alternative<Mcast>(frame);
+    FrameWriter writer(is_mcast ? kMcastHeaderBytes : kSmallFrameBytes);
+    std::visit([&](const auto& what) { write(writer, what); }, frame);
+    return std::move(writer).finish();
+}
+
+base::Buffer encode(const ClientFrame& frame) {
+    const auto* mcast = std::get_if<Mcast>(&frame);
+    return mcast == nullptr ? encode_header(frame) : joined(encode_header(frame), mcast->payload);
+}
+
+}  // namespace protocol::cpg
