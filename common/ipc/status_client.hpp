@@ -1,0 +1,31 @@
+// Asks a daemon's status socket one question and waits for the answer. For tools: it blocks.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <nlohmann/json.hpp>
+#include <string>
+
+#include "common/base/instant.hpp"
+#include "common/base/result.hpp"
+
+namespace ipc {
+
+struct StatusError {
+    enum class Cause : std::uint8_t {
+        NotRunning,    // Nobody listens at the path.
+        NoPermission,  // The socket or the daemon refuses this user.
+        NoAnswer,      // The daemon took longer than the time-out.
+        Refused,       // The daemon answered with an error.
+        Failed,        // The system failed, or the answer is no JSON.
+    };
+    Cause cause = Cause::Failed;
+    std::string text;  // One line for people, with the path.
+};
+
+// Sends `request` to the socket at `path` (absolute). Gives the "value" of the answer.
+[[nodiscard]] base::Expected<nlohmann::json, StatusError> ask_status(
+    const std::string& path, const nlohmann::json& request,
+    base::Duration timeout = std::chrono::seconds{5});
+
+}  // namespace ipc
