@@ -1,6 +1,11 @@
 // What cpgd and a client say to each other: one session a handle. Each frame is one ZeroMQ message
 // of one part. docs/wire-format.md has the bytes; decode_* takes any input.
 //
+// A session has one connection, or two: with Hello::separate_events its events travel on a second
+// one, opened by EventsHere. Then the descriptor that an application polls is readable for events
+// alone (a Credit or Reply on it would wake a program whose CS_DISPATCH_ONE then blocks), and what
+// is not dispatched stays in the socket. The session is lost when either connection closes.
+//
 // Exactly once over a reconnect: the client numbers its multicasts and keeps them until Credit says
 // that they are ordered; cpgd numbers the session's events and keeps what makes them until the
 // client acknowledged them. A client that comes back says both numbers and goes on from there.
@@ -58,6 +63,15 @@ struct Hello {
     std::uint64_t last_event = 0;      // Highest event that the client has taken.
     bool totem_events = false;         // Wants TotemConfchg.
     bool initial_totem_event = false;  // CPG_MODEL_V1_DELIVER_INITIAL_TOTEM_CONF.
+    bool separate_events = false;      // Events wait for EventsHere, and go there.
+};
+
+// The first frame of a session's second connection; answered by the same Welcome, or Refused. From
+// then on it carries SessionEvents (those after `last_event` again) down and EventAcks up, and
+// nothing else.
+struct EventsHere {
+    SessionId session{};
+    std::uint64_t last_event = 0;  // As in Hello, where it then does not count.
 };
 
 // `request` comes back in the Reply. One outstanding request a session is enough.
@@ -92,7 +106,10 @@ struct Mcast {
     base::Buffer payload;
 };
 
-// All events up to `event` were taken by the application.
+// All events up to `event` were taken by the application. A client may hold back the last
+// kAckEventsMax acknowledgements and kAckBytesMax bytes for ever: that is no stuck client.
+inline constexpr std::uint64_t kAckEventsMax = 64;
+inline constexpr std::size_t kAckBytesMax = std::size_t{64} << 10u;
 struct EventAck {
     std::uint64_t event = 0;
 };
@@ -102,8 +119,8 @@ struct Goodbye {
     std::uint32_t request = 0;
 };
 
-using ClientFrame =
-    std::variant<Hello, Join, Leave, MembershipGet, GroupsGet, Mcast, EventAck, Goodbye>;
+using ClientFrame = std::variant<Hello, EventsHere, Join, Leave, MembershipGet, GroupsGet, Mcast,
+                                 EventAck, Goodbye>;
 
 // ---------------------------------------------------------------- cpgd → client
 
@@ -142,7 +159,9 @@ struct GroupsReply {
     std::vector<GroupMembers> groups;  // Ascending by name.
 };
 
-// Multicasts up to `taken` are ordered. `window_bytes` may shrink to 0 (a receiver of the group is
+// Multicasts up to `taken` are ordered. Sent at the latest when an eighth of the window was taken
+// since the last one. One message longer than the window may be sent while nothing is outstanding,
+// unless the window is 0. `window_bytes` may shrink to 0 (a receiver of the group is
 // slow, or the ring gathers) and comes back with a later Credit.
 struct Credit {
     std::uint64_t taken = 0;

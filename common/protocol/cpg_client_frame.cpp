@@ -22,7 +22,16 @@ Hello read_hello(FrameReader& reader) {
     hello.last_event = reader.read<std::uint64_t>();
     hello.totem_events = reader.read_bool();
     hello.initial_totem_event = reader.read_bool();
+    hello.separate_events = reader.read_bool();
     return hello;
+}
+
+EventsHere read_events_here(FrameReader& reader) {
+    EventsHere here;
+    here.session = SessionId{reader.read<std::uint64_t>()};
+    here.last_event = reader.read<std::uint64_t>();
+    if (here.session == SessionId{}) reader.refuse(FrameError::OutOfRange);
+    return here;
 }
 
 Join read_join(FrameReader& reader) {
@@ -72,6 +81,8 @@ ClientFrame read_frame(FrameReader& reader, FrameType type) {
     switch (type) {
         case FrameType::Hello:
             return read_hello(reader);
+        case FrameType::EventsHere:
+            return read_events_here(reader);
         case FrameType::Join:
             return read_join(reader);
         case FrameType::Leave:
@@ -99,6 +110,14 @@ void write(FrameWriter& writer, const Hello& hello) {
     writer.write(hello.last_event);
     writer.write_bool(hello.totem_events);
     writer.write_bool(hello.initial_totem_event);
+    writer.write_bool(hello.separate_events);
+}
+
+void write(FrameWriter& writer, const EventsHere& here) {
+    INVARIANT(here.session != SessionId{});
+    write_start(writer, FrameType::EventsHere);
+    writer.write(here.session.value());
+    writer.write(here.last_event);
 }
 
 void write(FrameWriter& writer, const Join& join) {

@@ -20,6 +20,7 @@ enum class FrameType : std::uint8_t {
     Mcast = 0x06,
     EventAck = 0x07,
     Goodbye = 0x08,
+    EventsHere = 0x09,
 
     Welcome = 0x81,
     Refused = 0x82,

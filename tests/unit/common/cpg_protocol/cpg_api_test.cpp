@@ -42,7 +42,8 @@ std::vector<ClientFrame> client_frames() {
               .pid = 4711,
               .last_event = 12,
               .totem_events = true,
-              .initial_totem_event = false},
+              .initial_totem_event = false,
+              .separate_events = true},
         Join{.request = 1, .handle = GroupHandle{9}, .group = std::string("crmd\0", 5)},
         Join{.request = 2, .handle = GroupHandle{0}, .group = ""},
         Leave{.request = 3, .handle = GroupHandle{9}},
@@ -63,6 +64,7 @@ std::vector<ClientFrame> client_frames() {
               .payload = bytes_of("part")},
         EventAck{.event = 1'000},
         Goodbye{.request = 7},
+        EventsHere{.session = SessionId{77}, .last_event = 12},
     };
 }
 
