@@ -70,7 +70,8 @@ class Buffer {
     std::size_t size_ = 0;
 };
 
-// The one writer of new bytes; `freeze` ends the writing. Uninitialized until written.
+// The one writer of new bytes; `freeze` ends the writing, `share` ends it for a part. Uninitialized
+// until written.
 class MutableBuffer {
   public:
     explicit MutableBuffer(std::size_t size) : size_(size) {
@@ -87,11 +88,28 @@ class MutableBuffer {
     }
     MutableBuffer(const MutableBuffer&) = delete;
     MutableBuffer& operator=(const MutableBuffer&) = delete;
-    ~MutableBuffer() { std::free(block_); }
+    ~MutableBuffer() {
+        if (block_ != nullptr && --block_->owners == 0) std::free(block_);
+    }
 
     [[nodiscard]] std::byte* data() { return reinterpret_cast<std::byte*>(block_ + 1); }
     [[nodiscard]] std::size_t size() const { return size_; }
     [[nodiscard]] std::span<std::byte> bytes() { return {data(), size_}; }
+
+    // Bytes that are not written again while a Buffer holds them; the rest still may be. Needs:
+    // offset + length <= size().
+    [[nodiscard]] Buffer share(std::size_t offset, std::size_t length) {
+        INVARIANT(offset <= size_);
+        INVARIANT(length <= size_ - offset);
+        Buffer part;
+        part.block_ = block_;
+        part.data_ = data() + offset;
+        part.size_ = length;
+        ++block_->owners;
+        return part;
+    }
+    // Whether a shared part is still held: if not, all of it may be written anew.
+    [[nodiscard]] bool is_shared() const { return block_->owners > 1; }
 
     // Gives up writing; only the first `length` bytes count. Needs: length <= size().
     [[nodiscard]] Buffer freeze(std::size_t length) && {
