@@ -1,0 +1,255 @@
+#include "ringd/transport/secure_channel.hpp"
+
+#include <openssl/rand.h>
+
+#include <algorithm>
+#include <cstring>
+#include <ctime>
+
+#include "common/base/invariant.hpp"
+
+namespace transport {
+namespace {
+
+template <class T>
+T random_value() {
+    T value{};
+    // Without entropy no key is safe: there is no going on.
+    INVARIANT(RAND_bytes(reinterpret_cast<unsigned char*>(&value), sizeof value) == 1);
+    return value;
+}
+
+}  // namespace
+
+std::uint64_t SecureChannel::new_incarnation() {
+    const auto seconds = static_cast<std::uint64_t>(std::time(nullptr)) & 0xffffffffu;
+    return seconds << 32u | random_value<std::uint32_t>();
+}
+
+std::uint64_t SecureChannel::random_counter() {
+    return random_value<std::uint64_t>() >> 1u;
+}
+
+SecureChannel::SecureChannel(base::NodeId self, Suite suite, const ClusterKey& key,
+                             std::uint64_t incarnation, std::uint64_t first_counter)
+    : self_(self),
+      suite_(suite),
+      incarnation_(incarnation),
+      next_counter_(first_counter),
+      sealing_(suite, key.sending_key(suite, self, incarnation), Aead::Use::Seal) {
+    INVARIANT(self != base::kNoNode);
+    keys_[sealing_place_] = key;
+}
+
+void SecureChannel::set_peers(std::span<const base::NodeId> peers) {
+    std::vector<Peer> next;
+    for (const base::NodeId node : peers) {
+        INVARIANT(node != self_);
+        if (Peer* known = find(node); known != nullptr) {
+            next.push_back(std::move(*known));
+        } else {
+            Peer& peer = next.emplace_back();
+            peer.node = node;
+            peer.challenge = random_value<Challenge>();
+        }
+    }
+    std::ranges::sort(next, {}, &Peer::node);
+    peers_ = std::move(next);
+}
+
+void SecureChannel::change_key(const ClusterKey& key) {
+    if (key.id() == keys_[sealing_place_]->id()) return;
+    const auto place = key_place(key.id()).value_or(1 - sealing_place_);
+    if (!keys_[place] || keys_[place]->id() != key.id()) {
+        for (Peer& peer : peers_) {
+            if (peer.proven) peer.proven->aead[place].reset();
+            if (peer.candidate) peer.candidate->aead[place].reset();
+        }
+        keys_[place] = key;
+    }
+    sealing_place_ = place;
+    // The counter goes on: the new key never met it.
+    sealing_ = Aead(suite_, key.sending_key(suite_, self_, incarnation_), Aead::Use::Seal);
+}
+
+void SecureChannel::seal_kind(PacketKind kind, std::uint8_t link,
+                              std::span<const std::byte> payload, std::span<std::byte> out) {
+    INVARIANT(out.size() >= payload.size() + kOverheadBytes);
+    INVARIANT(payload.size() <= UINT16_MAX);
+
+    const std::uint64_t counter = next_counter_++;
+    encode_header({.suite = suite_,
+                   .kind = kind,
+                   .key_id = keys_[sealing_place_]->id(),
+                   .sender = self_,
+                   .link = link,
+                   .payload_bytes = static_cast<std::uint16_t>(payload.size()),
+                   .incarnation = incarnation_,
+                   .counter = counter},
+                  out);
+    const auto header = out.first<kHeaderBytes>();
+    const auto text = out.subspan(kHeaderBytes, out.size() - kOverheadBytes);
+    if (!payload.empty()) std::memcpy(text.data(), payload.data(), payload.size());
+    std::ranges::fill(text.subspan(payload.size()), std::byte{0});
+    sealing_.seal(counter, header, text, out.last<kTagBytes>());
+}
+
+void SecureChannel::seal(std::uint8_t link, std::span<const std::byte> payload,
+                         std::span<std::byte> out) {
+    seal_kind(PacketKind::Data, link, payload, out);
+}
+
+void SecureChannel::seal_hello(base::NodeId peer, std::uint8_t link, std::span<std::byte> out) {
+    const Peer* to = find(peer);
+    INVARIANT(to != nullptr);
+    std::array<std::byte, kHelloBytes> hello{};
+    encode_hello({.recipient = peer,
+                  .wants_answer = !to->proven || to->candidate,
+                  .challenge = to->challenge,
+                  .echo = to->last_heard},
+                 hello);
+    seal_kind(PacketKind::Hello, link, hello, out);
+}
+
+void SecureChannel::seal_probe(std::uint8_t link, std::span<const std::byte> payload,
+                               std::span<std::byte> out) {
+    seal_kind(PacketKind::Probe, link, payload, out);
+}
+
+void SecureChannel::seal_obituary(std::span<std::byte> out) {
+    seal_kind(PacketKind::Obituary, kAnyLink, {}, out);
+}
+
+base::Expected<PacketHeader, DropCause> SecureChannel::inspect(
+    std::span<const std::byte> packet) const {
+    const auto header = decode_header(packet);
+    if (!header) return header;
+    if (!key_place(header->key_id)) return base::fail(DropCause::ForeignCluster);
+    if (header->suite != suite_) return base::fail(DropCause::OtherSuite);
+    if (header->sender == self_) return base::fail(DropCause::FromSelf);
+    if (find(header->sender) == nullptr) return base::fail(DropCause::UnknownSender);
+    return header;
+}
+
+base::Expected<Opened, DropCause> SecureChannel::open(const PacketHeader& header, std::uint8_t link,
+                                                      std::span<const std::byte> packet,
+                                                      std::span<std::byte> out) {
+    INVARIANT(packet.size() >= kOverheadBytes);
+    INVARIANT(out.size() >= packet.size() - kOverheadBytes);
+    if (header.link != kAnyLink && header.link != link) return base::fail(DropCause::OtherLink);
+
+    Peer* peer = find(header.sender);
+    INVARIANT(peer != nullptr);
+    if (peer->has_ended(header.incarnation)) return base::fail(DropCause::StaleIncarnation);
+
+    const bool is_proven = peer->proven && peer->proven->incarnation == header.incarnation;
+    const bool is_candidate = peer->candidate && peer->candidate->incarnation == header.incarnation;
+    // An obituary outlives the window: what makes it new is that the life it ends still is.
+    if (header.kind == PacketKind::Obituary) {
+        if (!is_proven) return base::fail(DropCause::StaleIncarnation);
+        if (!open_with(*peer->proven, header, packet, out)) {
+            return base::fail(DropCause::NotAuthentic);
+        }
+        peer->end_proven();
+        return Opened{
+            .what = Opened::What::Obituary, .from = peer->node, .incarnation = header.incarnation};
+    }
+
+    std::optional<Life> unseen;
+    if (!is_proven && !is_candidate) unseen = Life{.incarnation = header.incarnation};
+    Life& life = is_proven ? *peer->proven : is_candidate ? *peer->candidate : *unseen;
+    if (!open_with(life, header, packet, out)) return base::fail(DropCause::NotAuthentic);
+    if (!life.window.accept(header.counter)) return base::fail(DropCause::Replayed);
+    if (unseen) peer->candidate = std::move(unseen);
+    Life& kept = is_proven ? *peer->proven : *peer->candidate;
+
+    if (header.kind == PacketKind::Hello) {
+        return accept_hello(*peer, kept, header, out.first(header.payload_bytes));
+    }
+    Opened opened{.from = peer->node,
+                  .incarnation = header.incarnation,
+                  .payload_bytes = header.payload_bytes,
+                  .say_hello = !is_proven};
+    if (header.kind == PacketKind::Probe) {
+        if (!is_proven) return base::fail(DropCause::Unproven);
+        opened.what = Opened::What::Probe;
+    } else if (!is_proven) {
+        opened.what = Opened::What::Early;
+    }
+    return opened;
+}
+
+base::Expected<Opened, DropCause> SecureChannel::accept_hello(Peer& peer, Life& life,
+                                                              const PacketHeader& header,
+                                                              std::span<const std::byte> bytes) {
+    const auto hello = decode_hello(bytes);
+    if (!hello || hello->recipient != self_) return base::fail(DropCause::Malformed);
+    Opened opened{.what = Opened::What::Hello,
+                  .from = peer.node,
+                  .incarnation = header.incarnation,
+                  .say_hello = hello->wants_answer};
+    peer.last_heard = hello->challenge;
+    if (hello->echo == peer.challenge) {
+        // Nobody can have recorded an answer to a challenge that was never sent before, and this
+        // one is not used again: what sealed the answer is alive now.
+        peer.challenge = random_value<Challenge>();
+        if (peer.candidate && &life == &*peer.candidate) {
+            if (peer.proven) peer.end_proven();
+            peer.proven = std::move(peer.candidate);
+        }
+        peer.candidate.reset();
+        opened.what = Opened::What::Proven;
+    } else if (!peer.proven || &life != &*peer.proven) {
+        opened.say_hello = true;
+    }
+    return opened;
+}
+
+bool SecureChannel::open_with(Life& life, const PacketHeader& header,
+                              std::span<const std::byte> packet, std::span<std::byte> out) {
+    const auto place = key_place(header.key_id);
+    INVARIANT(place.has_value());
+    auto& aead = life.aead[*place];
+    if (!aead) {
+        aead.emplace(suite_, keys_[*place]->sending_key(suite_, header.sender, life.incarnation),
+                     Aead::Use::Open);
+    }
+    const std::size_t text_bytes = packet.size() - kOverheadBytes;
+    return aead->open(header.counter, packet.first<kHeaderBytes>(),
+                      packet.subspan(kHeaderBytes, text_bytes), packet.last<kTagBytes>(),
+                      out.first(text_bytes));
+}
+
+bool SecureChannel::is_proven(base::NodeId node) const {
+    const Peer* peer = find(node);
+    return peer != nullptr && peer->proven;
+}
+
+bool SecureChannel::Peer::has_ended(std::uint64_t incarnation) const {
+    return std::ranges::find(ended, incarnation) != ended.end();
+}
+
+void SecureChannel::Peer::end_proven() {
+    INVARIANT(proven.has_value());
+    ended[ended_next++ % kEndedMax] = proven->incarnation;
+    proven.reset();
+}
+
+const SecureChannel::Peer* SecureChannel::find(base::NodeId node) const {
+    const auto at = std::ranges::lower_bound(peers_, node, {}, &Peer::node);
+    return at != peers_.end() && at->node == node ? &*at : nullptr;
+}
+
+SecureChannel::Peer* SecureChannel::find(base::NodeId node) {
+    const auto at = std::ranges::lower_bound(peers_, node, {}, &Peer::node);
+    return at != peers_.end() && at->node == node ? &*at : nullptr;
+}
+
+std::optional<std::size_t> SecureChannel::key_place(std::uint32_t key_id) const {
+    for (std::size_t place = 0; place < kKeysMax; ++place) {
+        if (keys_[place] && keys_[place]->id() == key_id) return place;
+    }
+    return std::nullopt;
+}
+
+}  // namespace transport
