@@ -95,6 +95,10 @@ struct GroupsGet {
     std::string group;
 };
 
+// A multicast takes its payload and this much off the window, so that messages without payload end
+// too.
+inline constexpr std::size_t kMcastCostBytes = 64;
+
 // One message or a part of one. Numbers count from 1 in a session, over all its groups and parts.
 struct Mcast {
     enum class Part : std::uint8_t { Whole, First, Middle, Last };
@@ -124,7 +128,8 @@ using ClientFrame = std::variant<Hello, EventsHere, Join, Leave, MembershipGet, 
 
 // ---------------------------------------------------------------- cpgd → client
 
-// The answer to Hello. `window_bytes`: payload that may be outstanding (sent and not in Credit).
+// The answer to Hello. `window_bytes`: payload (and kMcastCostBytes each) that may be outstanding,
+// that is sent and not in Credit.
 struct Welcome {
     SessionId session{};
     base::NodeId self{};
