@@ -6,7 +6,6 @@
 #pragma once
 
 #include <cstdint>
-#include <deque>
 #include <functional>
 #include <optional>
 #include <string>
@@ -16,10 +15,11 @@
 #include "common/base/result.hpp"
 #include "common/os/error.hpp"
 #include "common/os/unique_fd.hpp"
+#include "common/zmtp/incoming.hpp"
+#include "common/zmtp/outgoing.hpp"
+#include "common/zmtp/wire.hpp"
 
 namespace zmtp {
-
-enum class Side : std::uint8_t { Listening, Connecting };
 
 // Who is at the other end, as the kernel says (SO_PEERCRED, SO_PEERGROUPS at accept).
 struct PeerCredentials {
@@ -42,29 +42,62 @@ enum class ConnectionError : std::uint8_t {
     System,    // A system call failed; last_errno() says how.
 };
 
-// Non-blocking. The owner watches fd() for EPOLLIN, and for EPOLLOUT while wants_write().
+// Non-blocking, also on a blocking socket. The owner watches fd() for EPOLLIN, and for EPOLLOUT
+// while wants_write().
 class Connection {
   public:
+    // The greeting is queued: flush() once, then watch.
     Connection(os::UniqueFd socket, Side side, const Limits& limits);
 
-    [[nodiscard]] int fd() const;
-    [[nodiscard]] bool is_ready() const;  // The handshake is done; send() before that is queued.
+    [[nodiscard]] int fd() const { return socket_.get(); }
+    // The handshake is done; send() before that is queued.
+    [[nodiscard]] bool is_ready() const { return incoming_.is_ready(); }
 
     // Reads what is there, up to one Limits::read_bytes a call, and gives each whole message to
     // `message`, in order. The Buffers share the read memory. Returns false when nothing was left
-    // to read. After an error the connection is dead.
+    // to read. After an error the connection is dead. `message` must not destroy the connection.
     base::Expected<bool, ConnectionError> receive(const std::function<void(base::Buffer)>& message);
 
-    // Queues one message of `head` and then `body` (no copy of either). False: the queue is full
-    // and nothing was taken. Call flush() once a turn of the loop.
-    [[nodiscard]] bool send(base::Buffer head, base::Buffer body = {});
+    // The two halves of receive(), for who wants messages one by one or leaves bytes in the kernel
+    // (which keeps the descriptor readable): one read of at most `bytes_max`, which gives the bytes
+    // that came (0: none there) …
+    base::Expected<std::size_t, ConnectionError> read_some(std::size_t bytes_max);
+    // … and the next whole message of what was read; nothing: read more first. Handshake and PING
+    // are answered here: flush() after it when wants_write().
+    base::Expected<std::optional<base::Buffer>, ConnectionError> next_message();
+
+    // Queues one message of `head` and then `body` (small ones are copied, the body of a large one
+    // is not). False: the queue is full and nothing was taken. Call flush() once a turn of the
+    // loop.
+    [[nodiscard]] bool send(std::span<const std::byte> head, const base::Buffer& body = {});
+    [[nodiscard]] bool send(const base::Buffer& head, const base::Buffer& body = {}) {
+        return send(head.bytes(), body);
+    }
 
     // Writes as much as the kernel takes, in as few writev as possible.
     base::Expected<void, ConnectionError> flush();
 
-    [[nodiscard]] bool wants_write() const;
-    [[nodiscard]] std::size_t queued_bytes() const;
-    [[nodiscard]] int last_errno() const;
+    [[nodiscard]] bool wants_write() const {
+        return !handshake_.empty() || (is_ready() && !outgoing_.empty());
+    }
+    [[nodiscard]] std::size_t queued_bytes() const { return outgoing_.queued_bytes(); }
+    [[nodiscard]] int last_errno() const { return errno_; }
+    // For people, after ConnectionError::Protocol: what was wrong, or what the peer says is.
+    [[nodiscard]] const std::string& reason() const { return reason_; }
+
+  private:
+    template <class T>
+    base::Expected<T, ConnectionError> refuse(WireError error);
+    base::Expected<bool, ConnectionError> write_pieces(Outgoing& queue);
+
+    os::UniqueFd socket_;
+    Side side_;
+    Limits limits_;
+    Incoming incoming_;
+    Outgoing handshake_;  // Greeting and READY: goes out before anything of outgoing_.
+    Outgoing outgoing_;
+    int errno_ = 0;
+    std::string reason_;
 };
 
 }  // namespace zmtp

@@ -1,0 +1,147 @@
+#include "common/zmtp/connection.hpp"
+
+#include <sys/socket.h>
+#include <sys/uio.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <utility>
+
+namespace zmtp {
+namespace {
+
+constexpr std::size_t kPiecesAWrite = 64;
+
+bool would_block(int error) {
+    return error == EAGAIN || error == EWOULDBLOCK;
+}
+bool is_gone(int error) {
+    return error == EPIPE || error == ECONNRESET;
+}
+
+}  // namespace
+
+Connection::Connection(os::UniqueFd socket, Side side, const Limits& limits)
+    : socket_(std::move(socket)),
+      side_(side),
+      limits_(limits),
+      incoming_(side, limits.read_bytes, limits.message_bytes_max),
+      handshake_(limits.queue_bytes_max),
+      outgoing_(limits.queue_bytes_max) {
+    handshake_.push_raw(encode_greeting());
+    // The listening side first looks at what the peer is: it gets READY or ERROR.
+    if (side_ == Side::Connecting) handshake_.push_raw(encode_ready(side_));
+}
+
+base::Expected<bool, ConnectionError> Connection::receive(
+    const std::function<void(base::Buffer)>& message) {
+    const auto bytes = read_some(limits_.read_bytes);
+    if (!bytes) return base::fail(bytes.error());
+    for (;;) {
+        auto next = next_message();
+        if (!next) return base::fail(next.error());
+        if (!*next) return *bytes > 0;
+        message(*std::move(*next));
+    }
+}
+
+base::Expected<std::size_t, ConnectionError> Connection::read_some(std::size_t bytes_max) {
+    const auto room = incoming_.room();
+    for (;;) {
+        const ssize_t got =
+            ::recv(socket_.get(), room.data(), std::min(room.size(), bytes_max), MSG_DONTWAIT);
+        if (got > 0) {
+            incoming_.filled(static_cast<std::size_t>(got));
+            return static_cast<std::size_t>(got);
+        }
+        if (got == 0) return base::fail(ConnectionError::Closed);
+        if (errno == EINTR) continue;
+        if (would_block(errno)) return std::size_t{0};
+        errno_ = errno;
+        return base::fail(is_gone(errno_) ? ConnectionError::Closed : ConnectionError::System);
+    }
+}
+
+base::Expected<std::optional<base::Buffer>, ConnectionError> Connection::next_message() {
+    for (;;) {
+        base::Buffer body;
+        const auto found = incoming_.next(body);
+        if (!found) return refuse<std::optional<base::Buffer>>(found.error());
+        switch (*found) {
+            case Incoming::Found::Nothing:
+                return std::nullopt;
+            case Incoming::Found::Message:
+                return body;
+            case Incoming::Found::PeerReady:
+                if (side_ == Side::Listening) handshake_.push_raw(encode_ready(side_));
+                break;
+            case Incoming::Found::PeerPing:
+                // A peer that asks and never reads must not make the queue grow.
+                if (outgoing_.queued_bytes() > limits_.queue_bytes_max) break;
+                outgoing_.push_raw(encode_pong(body.bytes()));
+                break;
+            case Incoming::Found::PeerError: {
+                const auto text = body.bytes();
+                reason_ = "refused by the peer: " +
+                          std::string(reinterpret_cast<const char*>(text.data()), text.size());
+                return base::fail(ConnectionError::Protocol);
+            }
+        }
+    }
+}
+
+// Tells the peer why, as far as the kernel takes it at once.
+template <class T>
+base::Expected<T, ConnectionError> Connection::refuse(WireError error) {
+    reason_ = text(error);
+    if (!is_ready()) {
+        handshake_.push_raw(encode_error(reason_));
+        // The connection ends anyway: whether the peer hears why is a courtesy.
+        (void)write_pieces(handshake_);
+    }
+    return base::fail(ConnectionError::Protocol);
+}
+
+bool Connection::send(std::span<const std::byte> head, const base::Buffer& body) {
+    return outgoing_.push(head, body);
+}
+
+base::Expected<void, ConnectionError> Connection::flush() {
+    const auto greeted = write_pieces(handshake_);
+    if (!greeted) return base::fail(greeted.error());
+    if (!*greeted || !is_ready()) return {};
+    if (const auto sent = write_pieces(outgoing_); !sent) return base::fail(sent.error());
+    return {};
+}
+
+// True: all is written.
+base::Expected<bool, ConnectionError> Connection::write_pieces(Outgoing& queue) {
+    while (!queue.empty()) {
+        std::array<std::span<const std::byte>, kPiecesAWrite> pieces;
+        const std::size_t count = queue.gather(pieces);
+        std::array<iovec, kPiecesAWrite> vectors{};
+        std::size_t size = 0;
+        for (std::size_t i = 0; i < count; ++i) {
+            // The kernel only reads from them: iovec has no const.
+            vectors[i] = {.iov_base = const_cast<std::byte*>(pieces[i].data()),
+                          .iov_len = pieces[i].size()};
+            size += pieces[i].size();
+        }
+        msghdr message{};
+        message.msg_iov = vectors.data();
+        message.msg_iovlen = count;
+        const ssize_t sent = ::sendmsg(socket_.get(), &message, MSG_DONTWAIT | MSG_NOSIGNAL);
+        if (sent < 0) {
+            if (errno == EINTR) continue;
+            if (would_block(errno)) return false;
+            errno_ = errno;
+            return base::fail(is_gone(errno_) ? ConnectionError::Closed : ConnectionError::System);
+        }
+        queue.written(static_cast<std::size_t>(sent));
+        if (static_cast<std::size_t>(sent) < size) return false;  // The kernel's buffer is full.
+    }
+    return true;
+}
+
+}  // namespace zmtp

@@ -1,0 +1,176 @@
+#include "common/zmtp/connection.hpp"
+
+#include <doctest/doctest.h>
+
+#include <string_view>
+#include <vector>
+
+#include "tests/unit/common/zmtp/support.hpp"
+
+using namespace zmtp;
+using test::pattern;
+using test::same;
+
+namespace {
+
+struct Ends {
+    Connection listening;
+    Connection connecting;
+};
+
+Ends make_ends(const Limits& limits = {}) {
+    test::SocketPair pair = test::socket_pair();
+    return {.listening = Connection(std::move(pair.one), Side::Listening, limits),
+            .connecting = Connection(std::move(pair.other), Side::Connecting, limits)};
+}
+
+// Moves bytes both ways until `done`.
+template <class Done>
+void run(Ends& ends, std::vector<base::Buffer>& at_listening,
+         std::vector<base::Buffer>& at_connecting, Done done) {
+    while (!done()) {
+        REQUIRE(ends.listening.flush());
+        REQUIRE(ends.connecting.flush());
+        if (done()) return;
+        REQUIRE(test::wait_for({&ends.listening, &ends.connecting}));
+        REQUIRE(
+            ends.listening.receive([&](base::Buffer m) { at_listening.push_back(std::move(m)); }));
+        REQUIRE(ends.connecting.receive(
+            [&](base::Buffer m) { at_connecting.push_back(std::move(m)); }));
+    }
+}
+
+void write_raw(const os::UniqueFd& socket, std::span<const std::byte> bytes) {
+    REQUIRE(::send(socket.get(), bytes.data(), bytes.size(), MSG_NOSIGNAL) ==
+            static_cast<ssize_t>(bytes.size()));
+}
+
+std::vector<std::byte> bytes_of(std::string_view text) {
+    const auto bytes = std::as_bytes(std::span(text));
+    return {bytes.begin(), bytes.end()};
+}
+
+base::Expected<bool, ConnectionError> receive_nothing(Connection& connection) {
+    return connection.receive([](base::Buffer) { FAIL("no message was sent"); });
+}
+
+}  // namespace
+
+TEST_CASE("messages queued before the handshake arrive in order, both ways, of every size") {
+    Ends ends = make_ends();
+    CHECK(!ends.listening.is_ready());
+    std::vector<base::Buffer> sent;
+    for (const std::size_t size :
+         {0u, 1u, 64u, 255u, 256u, 4095u, 4096u, 65536u, 300'000u, 8u << 20u}) {
+        sent.push_back(pattern(size, size + 1));
+        REQUIRE(ends.connecting.send(sent.back()));
+        REQUIRE(ends.listening.send(sent.back().slice(0, size / 3), sent.back().slice(size / 3)));
+    }
+    std::vector<base::Buffer> up;
+    std::vector<base::Buffer> down;
+    run(ends, up, down, [&] { return up.size() == sent.size() && down.size() == sent.size(); });
+    for (std::size_t i = 0; i < sent.size(); ++i) {
+        CHECK(same(up[i], sent[i]));
+        CHECK(same(down[i], sent[i]));
+    }
+    CHECK(ends.listening.queued_bytes() == 0);
+    CHECK(!ends.connecting.wants_write());
+}
+
+TEST_CASE("a peer that does not read makes send refuse, and nothing is lost") {
+    Ends ends = make_ends({.message_bytes_max = 1u << 20u, .queue_bytes_max = 1u << 20u});
+    std::vector<base::Buffer> up;
+    std::vector<base::Buffer> down;
+    run(ends, up, down, [&] { return ends.listening.is_ready() && ends.connecting.is_ready(); });
+
+    std::size_t count = 0;
+    const base::Buffer message = pattern(1000);
+    while (ends.connecting.send(message)) {
+        ++count;
+        REQUIRE(ends.connecting.flush());
+        REQUIRE(count < 100'000);
+    }
+    CHECK(ends.connecting.queued_bytes() <= 1u << 20u);
+    CHECK(ends.connecting.wants_write());
+    run(ends, up, down, [&] { return up.size() == count; });
+    CHECK(ends.connecting.send(message));
+}
+
+TEST_CASE("reading in small steps leaves the rest in the kernel") {
+    Ends ends = make_ends();
+    std::vector<base::Buffer> up;
+    std::vector<base::Buffer> down;
+    run(ends, up, down, [&] { return ends.listening.is_ready() && ends.connecting.is_ready(); });
+    REQUIRE(ends.listening.send(pattern(10)));
+    REQUIRE(ends.listening.send(pattern(10, 1)));
+    REQUIRE(ends.listening.flush());
+
+    CHECK(*ends.connecting.read_some(23) == 23);  // All but the last byte.
+    CHECK(same(**ends.connecting.next_message(), pattern(10)));
+    CHECK(!*ends.connecting.next_message());
+    CHECK(test::wait_for({&ends.connecting}));
+    CHECK(*ends.connecting.read_some(1) == 1);
+    CHECK(same(**ends.connecting.next_message(), pattern(10, 1)));
+    CHECK(*ends.connecting.read_some(1) == 0);
+}
+
+TEST_CASE("a stranger is told why and refused") {
+    struct Case {
+        std::string_view name;
+        std::vector<std::byte> bytes;
+    };
+    const auto greeting = encode_greeting();
+    const auto router = encode_ready(Side::Listening);
+    std::vector<std::byte> wrong_type(greeting.begin(), greeting.end());
+    wrong_type.insert(wrong_type.end(), router.begin(), router.end());
+    const std::vector<Case> cases{{"HTTP", bytes_of("GET / HTTP/1.1\r\n\r\n")},
+                                  {"a ROUTER to a ROUTER", wrong_type}};
+    for (const Case& stranger : cases) {
+        CAPTURE(stranger.name);
+        test::SocketPair pair = test::socket_pair();
+        Connection connection(std::move(pair.one), Side::Listening, {});
+        write_raw(pair.other, stranger.bytes);
+        const auto received = receive_nothing(connection);
+        REQUIRE(!received);
+        CHECK(received.error() == ConnectionError::Protocol);
+        CHECK(!connection.reason().empty());
+
+        std::array<char, 512> answer{};
+        const ssize_t size = ::recv(pair.other.get(), answer.data(), answer.size(), 0);
+        REQUIRE(size > 0);
+        const std::string_view text(answer.data(), static_cast<std::size_t>(size));
+        CHECK(text.find("\5ERROR") != std::string_view::npos);
+    }
+}
+
+TEST_CASE("PING is answered with its context") {
+    test::SocketPair pair = test::socket_pair();
+    Connection connection(std::move(pair.one), Side::Listening, {});
+    write_raw(pair.other, encode_greeting());
+    write_raw(pair.other, encode_ready(Side::Connecting));
+    write_raw(pair.other, bytes_of(std::string_view("\4\x0a\4PING\0\1abc", 12)));
+    REQUIRE(receive_nothing(connection));
+    CHECK(connection.is_ready());
+    REQUIRE(connection.flush());
+    std::array<char, 512> answer{};
+    const ssize_t size = ::recv(pair.other.get(), answer.data(), answer.size(), 0);
+    REQUIRE(size > 0);
+    CHECK(std::string_view(answer.data(), static_cast<std::size_t>(size))
+              .ends_with("\4\x08\4PONGabc"));
+}
+
+TEST_CASE("the end of the peer is Closed for reader and writer, after what it sent") {
+    Ends ends = make_ends();
+    std::vector<base::Buffer> up;
+    std::vector<base::Buffer> down;
+    run(ends, up, down, [&] { return ends.listening.is_ready() && ends.connecting.is_ready(); });
+    REQUIRE(ends.connecting.send(pattern(5)));
+    REQUIRE(ends.connecting.flush());
+    { const Connection gone = std::move(ends.connecting); }
+
+    REQUIRE(ends.listening.send(pattern(5)));
+    CHECK(ends.listening.flush().error() == ConnectionError::Closed);
+    REQUIRE(ends.listening.receive([&](base::Buffer m) { up.push_back(std::move(m)); }));
+    CHECK(up.size() == 1);
+    CHECK(receive_nothing(ends.listening).error() == ConnectionError::Closed);
+}
