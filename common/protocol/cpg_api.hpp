@@ -28,6 +28,8 @@ inline constexpr std::size_t kGroupNameMax = 128;  // Bytes, any value, counted;
 // A longer message travels in parts of this size, put together again by the receiving library.
 inline constexpr std::size_t kPartBytesMax = std::size_t{1} << 20u;
 inline constexpr std::size_t kGroupsASessionMax = 1024;
+// A multicast counts in the window as its payload and this, so that empty ones are bounded too.
+inline constexpr std::size_t kMcastOverheadBytes = 64;
 
 using SessionId = base::Strong<struct SessionIdTag, std::uint64_t>;  // Random, never 0: a secret
                                                                      // between cpgd and one client.
@@ -74,7 +76,9 @@ struct EventsHere {
     std::uint64_t last_event = 0;  // As in Hello, where it then does not count.
 };
 
-// `request` comes back in the Reply. One outstanding request a session is enough.
+// `request` comes back in the Reply. The requests of a session count up from 1, one outstanding at
+// a time. A join or leave is answered when it has its place in the order (an error at once), so a
+// client that comes back sends its unanswered request again: it takes effect once.
 struct Join {
     std::uint32_t request = 0;
     GroupHandle handle{};
