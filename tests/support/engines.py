@@ -1,12 +1,8 @@
-"""The engines that are compared: how each is started in a host, and which processes are its daemons."""
+"""How each engine is started in a host, and which processes are its daemons."""
 
 import os
 import pathlib
 import shutil
-import sys
-
-sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "support"))
-import netns  # noqa: E402
 
 
 def _nodelist(network):

@@ -1,0 +1,235 @@
+"""Judges what the members of a group wrote down (the log format is in cpg_load.cpp).
+
+It knows only what extended virtual synchrony promises, not how an engine works:
+
+* a member's first event is its own arrival, and it hears only of senders that are members;
+* of each sender, what arrives while it stays is gapless and in order, nothing twice;
+* members that move together from one ring to the next have had the very same events in between,
+  and who comes in the middle has had the rest of them;
+* any two messages that two members both got, they got in the same order;
+* whoever drained got back all that a send had accepted; nobody got what was never sent.
+"""
+
+import collections
+import itertools
+
+REASON_JOIN = 1
+REASON_NODEUP = 4
+
+
+class Violation(AssertionError):
+    """A rule is broken: the text names the rule, the members and the place."""
+
+
+class Life:
+    """A member from its connection to the end of it."""
+
+    def __init__(self, log, node, pid, number, begin):
+        self.log, self.node, self.pid, self.number, self.begin = log, node, pid, number, begin
+        self.events = []       # ("M", sender, seq) | ("C", members, left, joined) | ("R", ring, nodes)
+        self.times = []        # time in ns of each C and R, in order of the events
+        self.accepted = 0      # seqs below it were sent with OK
+        self.is_drained = False
+        self.lost = None       # error that ended the connection
+        self.has_left = False
+
+    @property
+    def key(self):
+        return (self.node, self.pid, self.number)
+
+    def __str__(self):
+        return f"{self.log} ({self.node}:{self.pid} life {self.number})"
+
+
+def _addresses(text, parts):
+    return [] if text == "-" else [tuple(int(x) for x in a.split(":"))[:parts] for a in text.split(",")]
+
+
+def parse(name, lines):
+    """The lives in one member's log. An unfinished last line, of a killed member, is left out."""
+    lives = []
+    for line in lines:
+        if not line.endswith("\n"):
+            break
+        kind, *words = line.split()
+        if kind == "V":
+            raise Violation(f"{name}: {line.strip()}")
+        if kind == "B":
+            lives.append(Life(name, int(words[1]), int(words[2]), int(words[3]), int(words[0])))
+            continue
+        if not lives:
+            continue
+        life = lives[-1]
+        if kind == "M":
+            life.events.append(("M", (int(words[0]), int(words[1]), int(words[2])), int(words[3])))
+        elif kind == "C":
+            life.events.append(("C", tuple(_addresses(words[1], 2)), tuple(_addresses(words[2], 3)),
+                                tuple(_addresses(words[3], 3))))
+            life.times.append(int(words[0]))
+        elif kind == "R":
+            nodes = tuple(int(n) for n in words[3].split(",")) if len(words) > 3 else ()
+            life.events.append(("R", (int(words[1]), int(words[2])), nodes))
+            life.times.append(int(words[0]))
+        elif kind == "S":
+            life.accepted = int(words[0]) + 1
+            life.is_drained = False
+        elif kind == "D":
+            life.is_drained = True
+        elif kind == "X":
+            life.lost = int(words[1])
+        elif kind == "L":
+            life.has_left = True
+    return lives
+
+
+def check_own_view(life):
+    """Rules that one member can judge alone."""
+    if not life.events:
+        return
+    first = life.events[0]
+    if first[0] != "C" or (life.node, life.pid) not in [a[:2] for a in first[3]]:
+        raise Violation(f"own arrival first: {life} begins with {first}")
+    members, expected, own = (), {}, 0
+    for index, event in enumerate(life.events):
+        if event[0] == "C":
+            members = event[1]
+            present = set(members)
+            for node, pid, _ in event[2]:
+                if (node, pid) in present:
+                    raise Violation(f"who left is no member: {life} at {index}: {event}")
+                for sender in [s for s in expected if s[:2] == (node, pid)]:
+                    expected[sender] = None
+            if (life.node, life.pid) not in present and not life.has_left:
+                raise Violation(f"a member is in its own view: {life} at {index}: {event}")
+        elif event[0] == "M":
+            _, sender, seq = event
+            if sender[:2] not in members:
+                raise Violation(f"messages come from members: {life} at {index}: {event}")
+            awaited = expected.get(sender)
+            if awaited is not None and seq != awaited:
+                raise Violation(f"gapless and in order of a sender: {life} at {index}: {event}, "
+                                f"seq {awaited} was due")
+            expected[sender] = seq + 1
+            if sender == life.key:
+                if seq != own:
+                    raise Violation(f"own messages all come back: {life} got {seq}, {own} was due")
+                own += 1
+    if life.is_drained and own < life.accepted:
+        raise Violation(f"nothing accepted is lost: {life} got back {own} of {life.accepted}")
+
+
+def segments(life):
+    """(ring, events in it, next ring or None, was it there when the ring began)."""
+    ring, begins_whole, events, found = None, False, [], []
+    for event in life.events:
+        if event[0] != "R":
+            events.append(event)
+            continue
+        if ring is None:
+            # The initial ring id; what came before it is of the same ring.
+            ring = event[1]
+            continue
+        if event[1] == ring:
+            raise Violation(f"a ring is installed once: {life}: {event}")
+        found.append((ring, events, event[1], begins_whole))
+        ring, begins_whole, events = event[1], True, []
+    if ring is not None:
+        found.append((ring, events, None, begins_whole))
+    return found
+
+
+def _comparable(events):
+    return [event if event[0] == "M" else ("C", event[1]) for event in events]
+
+
+def _first_difference(a, b):
+    for index, (x, y) in enumerate(itertools.zip_longest(a, b)):
+        if x != y:
+            return f"at {index}: {x} against {y}"
+    return "none"
+
+
+def check_together(lives):
+    """Members that lived in one ring: the same events. Returns how many events were compared."""
+    by_ring = collections.defaultdict(list)
+    for life in lives:
+        for ring, events, following, whole in segments(life):
+            by_ring[ring].append((life, _comparable(events), following, whole))
+    compared = 0
+    for ring, parts in sorted(by_ring.items()):
+        for (a, a_events, a_next, a_whole), (b, b_events, b_next, b_whole) in itertools.combinations(parts, 2):
+            if a_next is None or a_next != b_next:
+                continue  # They did not go on together; check_order has the common part.
+            if a_whole and b_whole:
+                same = a_events == b_events
+            else:
+                length = min(len(a_events), len(b_events))
+                is_suffix = a_events[len(a_events) - length:] == b_events[len(b_events) - length:]
+                # Who was there from the beginning has at least as much as who came later.
+                same = is_suffix and not (a_whole and len(a_events) < len(b_events)) \
+                    and not (b_whole and len(b_events) < len(a_events))
+            if not same:
+                raise Violation(f"same events for who stays together, ring {ring} to {a_next}: {a} and {b}, "
+                                f"{len(a_events)} and {len(b_events)} events, "
+                                f"first difference {_first_difference(a_events, b_events)}")
+            compared += min(len(a_events), len(b_events))
+    return compared
+
+
+def check_final(lives):
+    """Members that stayed to the end, in one ring, with nothing under way: the same last events."""
+    last = collections.defaultdict(list)
+    for life in lives:
+        found = segments(life)
+        if found and life.lost is None and life.is_drained:
+            ring, events, _, whole = found[-1]
+            last[ring].append((life, [e for e in _comparable(events) if e[0] == "M"], whole))
+    compared = 0
+    for ring, parts in last.items():
+        for (a, a_events, a_whole), (b, b_events, b_whole) in itertools.combinations(parts, 2):
+            length = min(len(a_events), len(b_events))
+            if (a_whole and b_whole and len(a_events) != len(b_events)) or \
+                    a_events[len(a_events) - length:] != b_events[len(b_events) - length:]:
+                raise Violation(f"same messages at the end, ring {ring}: {a} and {b}, {len(a_events)} and "
+                                f"{len(b_events)}, first difference {_first_difference(a_events, b_events)}")
+            compared += length
+    return compared
+
+
+def check_order(lives):
+    """Common messages of any two members in the same order, also across partitions and deaths."""
+    compared = 0
+    sequences = [(life, [event[1:] for event in life.events if event[0] == "M"]) for life in lives]
+    for (a, a_messages), (b, b_messages) in itertools.combinations(sequences, 2):
+        place = {message: index for index, message in enumerate(b_messages)}
+        if len(place) != len(b_messages):
+            raise Violation(f"nothing twice: {b}")
+        previous = -1
+        for message in a_messages:
+            index = place.get(message)
+            if index is None:
+                continue
+            if index < previous:
+                raise Violation(f"one order for all: {a} and {b} disagree on {message} and {b_messages[previous]}")
+            previous = index
+            compared += 1
+    return compared
+
+
+def check_sent(lives):
+    """Nobody got what a known sender never sent. One more than accepted may have been under way."""
+    accepted = {life.key: life.accepted for life in lives}
+    for life in lives:
+        for event in life.events:
+            # A killed sender's last acceptances may be missing in its log.
+            if event[0] == "M" and event[1] in accepted and event[2] > accepted[event[1]] + 4096:
+                raise Violation(f"only what was sent: {life} got {event}, {accepted[event[1]]} were sent")
+
+
+def check(lives):
+    """All rules. Returns counts of what was compared, so that a test can demand that it was much."""
+    for life in lives:
+        check_own_view(life)
+    check_sent(lives)
+    return {"lives": len(lives), "messages": sum(1 for l in lives for e in l.events if e[0] == "M"),
+            "together": check_together(lives), "final": check_final(lives), "common": check_order(lives)}
