@@ -28,8 +28,6 @@ inline constexpr std::size_t kGroupNameMax = 128;  // Bytes, any value, counted;
 // A longer message travels in parts of this size, put together again by the receiving library.
 inline constexpr std::size_t kPartBytesMax = std::size_t{1} << 20u;
 inline constexpr std::size_t kGroupsASessionMax = 1024;
-// A multicast counts in the window as its payload and this, so that empty ones are bounded too.
-inline constexpr std::size_t kMcastOverheadBytes = 64;
 
 using SessionId = base::Strong<struct SessionIdTag, std::uint64_t>;  // Random, never 0: a secret
                                                                      // between cpgd and one client.
@@ -132,7 +130,9 @@ using ClientFrame = std::variant<Hello, EventsHere, Join, Leave, MembershipGet, 
 
 // ---------------------------------------------------------------- cpgd → client
 
-// The answer to Hello. `window_bytes`: payload (and kMcastCostBytes each) that may be outstanding,
+// The answer to Hello. Resumed: the session that the client named goes on, and all events after its
+// last_event follow. Else it is gone, or none was named, and this is a new one, whatever it had
+// joined. `window_bytes`: payload (and kMcastCostBytes each) that may be outstanding,
 // that is sent and not in Credit.
 struct Welcome {
     SessionId session{};
