@@ -1,0 +1,162 @@
+#include <array>
+
+#include "common/config/directive.hpp"
+
+namespace config {
+namespace {
+
+using namespace table;  // NOLINT: the names of the table's own lines.
+
+constexpr std::uint64_t kU32Max = std::numeric_limits<std::uint32_t>::max();
+constexpr std::uint64_t kTimerMax = 3'600'000;
+constexpr std::string_view kPriorities = "emerg|alert|crit|err|warning|notice|info|debug";
+constexpr std::string_view kQdevice = "Read by the quorum device.";
+
+constexpr auto kDirectives = std::to_array<Directive>({
+    address("nodelist.node.ring0_addr", Reload::Yes, "Address of the node on link 0."),
+    address("nodelist.node.ring1_addr", Reload::Yes, "Address of the node on link 1."),
+    address("nodelist.node.ring2_addr", Reload::Yes, "Address of the node on link 2."),
+    address("nodelist.node.ring3_addr", Reload::Yes, "Address of the node on link 3."),
+    address("nodelist.node.ring4_addr", Reload::Yes, "Address of the node on link 4."),
+    address("nodelist.node.ring5_addr", Reload::Yes, "Address of the node on link 5."),
+    address("nodelist.node.ring6_addr", Reload::Yes, "Address of the node on link 6."),
+    address("nodelist.node.ring7_addr", Reload::Yes, "Address of the node on link 7."),
+    number("nodelist.node.nodeid", "", 1, kU32Max, "", Reload::No,
+           "The node's number, for all time. Needed unless transport is udp or udpu with IPv4."),
+    text("nodelist.node.name", "", Reload::Yes,
+         "The node's name, as uname -n gives it. Needed when there are several links."),
+    number("nodelist.node.quorum_votes", "1", 0, 65535, "", Reload::Yes, "Votes of the node."),
+
+    choice("quorum.provider", "", "corosync_votequorum|corosync_ykd", Reload::No,
+           "corosync_votequorum: a partition needs a majority. Without it every partition is "
+           "quorate."),
+    number("quorum.expected_votes", "the sum of quorum_votes", 1, 65535, "", Reload::Yes,
+           "Votes of the whole cluster."),
+    number("quorum.votes", "1", 0, 65535, "", Reload::Yes, "Votes of this node without nodelist."),
+    on_off("quorum.two_node", "no", Reload::Yes,
+           "Two nodes: one alone stays quorate. Turns wait_for_all on."),
+    on_off("quorum.wait_for_all", "two_node", Reload::Start,
+           "Not quorate before all nodes were seen once."),
+    on_off("quorum.last_man_standing", "no", Reload::Start,
+           "Lower the expected votes to those present, some time after nodes were lost."),
+    number("quorum.last_man_standing_window", "10000", 1, kTimerMax, "ms", Reload::Start,
+           "That time."),
+    on_off("quorum.auto_tie_breaker", "no", Reload::Start,
+           "Of two halves, the one with the node of auto_tie_breaker_node stays quorate."),
+    text("quorum.auto_tie_breaker_node", "lowest", Reload::Start,
+         "lowest, highest, or node ids in the order of preference."),
+    on_off("quorum.allow_downscale", "no", Reload::Start,
+           "A node that leaves cleanly lowers the expected votes."),
+    on_off("quorum.expected_votes_tracking", "no", Reload::Start,
+           "Remember the highest expected votes over restarts."),
+    no_effect("quorum.leaving_timeout", "no version of Corosync ever used it"),
+    choice("quorum.device.model", "", "net", Reload::Yes, "The kind of quorum device."),
+    number("quorum.device.votes", "nodes - 1", 0, 65535, "", Reload::Yes, "Votes of the device."),
+    number("quorum.device.timeout", "10000", 1, kTimerMax, "ms", Reload::Yes,
+           "A device that does not vote for this long loses its votes."),
+    number("quorum.device.sync_timeout", "30000", 1, kTimerMax, "ms", Reload::Yes,
+           "The same while the membership changes."),
+    on_off("quorum.device.master_wins", "no", Reload::Yes,
+           "A partition with the device is quorate whatever its votes."),
+    address("quorum.device.net.host", Reload::Yes, kQdevice),
+    number("quorum.device.net.port", "5403", 1, 65535, "", Reload::Yes, kQdevice),
+    choice("quorum.device.net.algorithm", "", "ffsplit|lms|test|2nodelms", Reload::Yes, kQdevice),
+    choice("quorum.device.net.tls", "on", "on|off|required", Reload::Yes, kQdevice),
+    text("quorum.device.net.tie_breaker", "lowest", Reload::Yes, kQdevice),
+    number("quorum.device.net.connect_timeout", "0.8 x timeout", 1, kTimerMax, "ms", Reload::Yes,
+           kQdevice),
+    choice("quorum.device.net.force_ip_version", "0", "0|4|6", Reload::Yes, kQdevice),
+    on_off("quorum.device.net.keep_active_partition_tie_breaker", "on", Reload::Yes, kQdevice),
+    choice("quorum.device.heuristics.mode", "off", "off|sync|on", Reload::Yes, kQdevice),
+    number("quorum.device.heuristics.timeout", "timeout / 2", 1, kTimerMax, "ms", Reload::Yes,
+           kQdevice),
+    number("quorum.device.heuristics.sync_timeout", "sync_timeout / 2", 1, kTimerMax, "ms",
+           Reload::Yes, kQdevice),
+    number("quorum.device.heuristics.interval", "3 x timeout", 1, kTimerMax, "ms", Reload::Yes,
+           kQdevice),
+    text("quorum.device.heuristics.exec_*", "", Reload::Yes, kQdevice),
+
+    on_off("logging.to_stderr", "yes", Reload::Yes, "Write the log to standard error."),
+    on_off("logging.to_syslog", "yes", Reload::Yes, "Write the log to the journal."),
+    on_off("logging.to_logfile", "no", Reload::Yes, "Write the log to logfile."),
+    text("logging.logfile", "", Reload::Yes, "That file; opened anew on SIGHUP."),
+    choice("logging.debug", "off", "on|off|trace", Reload::Yes, "Log details; trace: as on."),
+    choice("logging.logfile_priority", "info", kPriorities, Reload::Yes,
+           "Least priority of lines in the log file."),
+    choice("logging.syslog_priority", "info", kPriorities, Reload::Yes,
+           "Least priority of lines in the journal."),
+    no_effect("logging.syslog_facility", "the journal tells lines apart by unit and fields"),
+    no_effect("logging.timestamp", "each line has the time in microseconds"),
+    no_effect("logging.fileline", "the journal has file and line of each message as fields"),
+    no_effect("logging.function_name", "the journal has file and line of each message as fields"),
+    no_effect("logging.blackbox", "the flight recorder is always on"),
+    text("logging.logger_subsys.subsys", "", Reload::Yes,
+         "Name of the part of the program that the section is about."),
+    text("logging.logging_daemon.name", "", Reload::Yes, "Name of the daemon it is about."),
+    text("logging.logging_daemon.subsys", "", Reload::Yes, "A part of that daemon."),
+    obsolete("logging.to_file", "write to_logfile"),
+
+    text("uidgid.uid", "", Reload::Yes, "A user, by name or number, who may use the services."),
+    text("uidgid.gid", "", Reload::Yes, "A group, by name or number, whose members may."),
+
+    on_off("system.sched_rr", "yes", Reload::No, "Run ringd with real-time priority."),
+    text("system.priority", "max", Reload::No,
+         "max, min or a number: real-time priority, or nice level when sched_rr is no."),
+    text("system.state_dir", "/var/lib/halo", Reload::No,
+         "Folder for what must outlive a restart, absolute."),
+    no_effect("system.qb_ipc_type", "local sockets are always UNIX stream sockets"),
+    no_effect("system.move_to_root_cgroup", "real-time priority is given by the service manager"),
+    no_effect("system.allow_knet_handle_fallback", "no privilege is needed"),
+    obsolete("system.run_dir", "start the daemons with --run"),
+
+    number("halo.heartbeat_interval", "100", 10, 10'000, "ms", Reload::Yes,
+           "How often each node tells each other one on each link that it lives. Shorter: "
+           "failures are seen sooner, at more packets."),
+    number("halo.silence_min", "600", 50, 60'000, "ms", Reload::Yes,
+           "A peer that was silent on all links for this long counts as failed; more where "
+           "measured jitter asks for it."),
+    number("halo.silence_max", "2000", 50, 600'000, "ms", Reload::Yes,
+           "Upper bound of that, whatever was measured."),
+    number("halo.probes_to_convict", "3", 1, 100, "", Reload::Yes,
+           "'Port unreachable' answers in a row that say that a peer's ringd is gone."),
+    number("halo.gather_timeout", "200", 30, 60'000, "ms", Reload::Yes,
+           "Bound of one attempt to agree on the members."),
+    number("halo.window_bytes", "524288", 16'384, 268'435'456, "bytes", Reload::Yes,
+           "Packets that may be on their way on the whole ring. More: throughput on long paths; "
+           "less: a slow receiver loses less."),
+    number("halo.visit_bytes", "196608", 8'192, 268'435'456, "bytes", Reload::Yes,
+           "What one node may send a visit of the token."),
+    on_off("halo.accelerated", "yes", Reload::Yes,
+           "Pass the token on before the last packets of a burst are sent."),
+    number("halo.accelerated_bytes", "98304", 0, 268'435'456, "bytes", Reload::Yes,
+           "How much may be sent after the token."),
+    number("halo.queue_bytes_max", "4194304", 65'536, 1'073'741'824, "bytes", Reload::Yes,
+           "What services may submit before they must wait."),
+    number("halo.service_grace", "10000", 0, 600'000, "ms", Reload::Yes,
+           "How long ringd keeps the stream of a service that is gone, until it is back."),
+    number("halo.retained_bytes_max", "67108864", 1'048'576, 4'294'967'296, "bytes", Reload::Yes,
+           "How much of a stream it keeps."),
+    text("halo.user", "halo", Reload::Start,
+         "The user that the daemons become when root starts them; where it does not exist they "
+         "stay root, and say so."),
+    text("halo.group", "halo", Reload::Start,
+         "Its group. Members of it may ask for the status of the daemons."),
+    on_off("halo.sandbox", "yes", Reload::Start,
+           "Give up privileges and all system calls that a daemon does not need."),
+
+    no_effect("resources.*",
+              "there is no watchdog and no resource monitor; use the service manager"),
+    no_effect("nozzle.*", "there is no tap device"),
+    no_effect("pload.*", "there is no load generator in the daemon"),
+    obsolete("service.*", "remove the section; nothing is loaded into the daemon"),
+    obsolete("aisexec.*", "remove the section; use halo.user"),
+    obsolete("amf.*", "remove the section"),
+});
+
+}  // namespace
+
+std::span<const Directive> other_directives() {
+    return kDirectives;
+}
+
+}  // namespace config
