@@ -12,6 +12,7 @@
 #pragma once
 
 #include <cstdint>
+#include <span>
 #include <string>
 #include <variant>
 #include <vector>
@@ -214,6 +215,11 @@ using CpgdFrame =
 [[nodiscard]] base::Expected<CpgdFrame, FrameError> decode_cpgd_frame(const base::Buffer& frame);
 [[nodiscard]] base::Buffer encode_header(const ClientFrame& frame);
 [[nodiscard]] base::Buffer encode_header(const CpgdFrame& frame);
+// The header of a Mcast whose payload of so many bytes lies elsewhere: mcast.payload does not
+// count.
+inline constexpr std::size_t kMcastHeaderBytes = 24;
+void encode_mcast_header(const Mcast& mcast, std::size_t payload_bytes,
+                         std::span<std::byte, kMcastHeaderBytes> out);
 [[nodiscard]] base::Buffer encode(const ClientFrame& frame);
 [[nodiscard]] base::Buffer encode(const CpgdFrame& frame);
 

@@ -1,15 +1,15 @@
+#include <array>
+
 #include "common/protocol/cpg_frame.hpp"
 
 namespace protocol::cpg {
 namespace {
 
-// type, version, number, handle, safe, part, message_bytes.
-constexpr std::size_t kMcastHeaderBytes = 24;
 constexpr std::size_t kSmallFrameBytes = 64;
 
 // Said once and used at both ends: the decoder refuses what the encoder must never send.
-bool in_range(const Mcast& mcast) {
-    return mcast.number > 0 && is_part(mcast.part, mcast.message_bytes, mcast.payload.size());
+bool in_range(const Mcast& mcast, std::size_t payload_bytes) {
+    return mcast.number > 0 && is_part(mcast.part, mcast.message_bytes, payload_bytes);
 }
 bool in_range(const GroupsGet& get) {
     return get.one_group || get.group.empty();
@@ -73,7 +73,7 @@ Mcast read_mcast(FrameReader& reader) {
     mcast.part = reader.read_enum(Mcast::Part::Last);
     mcast.message_bytes = reader.read<std::uint64_t>();
     mcast.payload = reader.read_rest();
-    if (!in_range(mcast)) reader.refuse(FrameError::OutOfRange);
+    if (!in_range(mcast, mcast.payload.size())) reader.refuse(FrameError::OutOfRange);
     return mcast;
 }
 
@@ -151,14 +151,9 @@ void write(FrameWriter& writer, const GroupsGet& get) {
 }
 
 void write(FrameWriter& writer, const Mcast& mcast) {
-    INVARIANT(in_range(mcast));
-    write_start(writer, FrameType::Mcast);
-    writer.write(mcast.number);
-    writer.write(mcast.handle.value());
-    writer.write_bool(mcast.safe);
-    writer.write_enum(mcast.part);
-    writer.write(mcast.message_bytes);
-    INVARIANT(writer.written() == kMcastHeaderBytes);
+    std::array<std::byte, kMcastHeaderBytes> header;
+    encode_mcast_header(mcast, mcast.payload.size(), header);
+    writer.write_bytes(header);
 }
 
 void write(FrameWriter& writer, const EventAck& ack) {
@@ -182,6 +177,20 @@ base::Expected<ClientFrame, FrameError> decode_client_frame(const base::Buffer& 
     ClientFrame decoded = read_frame(reader, type);
     if (const auto error = reader.finish()) return base::fail(*error);
     return decoded;
+}
+
+void encode_mcast_header(const Mcast& mcast, std::size_t payload_bytes,
+                         std::span<std::byte, kMcastHeaderBytes> out) {
+    INVARIANT(in_range(mcast, payload_bytes));
+    base::ByteWriter writer(out);
+    writer.write(static_cast<std::uint8_t>(FrameType::Mcast));
+    writer.write(static_cast<std::uint8_t>(kCpgApiVersion));
+    writer.write(mcast.number);
+    writer.write(mcast.handle.value());
+    writer.write(static_cast<std::uint8_t>(mcast.safe ? 1 : 0));
+    writer.write(static_cast<std::uint8_t>(mcast.part));
+    writer.write(mcast.message_bytes);
+    INVARIANT(writer.written() == kMcastHeaderBytes);
 }
 
 base::Buffer encode_header(const ClientFrame& frame) {
