@@ -1,0 +1,364 @@
+#include "libclient/src/cpg/session.hpp"
+
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <utility>
+
+namespace client {
+namespace {
+
+namespace cpg = protocol::cpg;
+using Part = cpg::Mcast::Part;
+
+constexpr const char* kSocketName = "cpg";
+
+// A message in parts may wait so long for credit between two of them. Then it is given up:
+// receivers drop a message whose last part never comes.
+constexpr std::chrono::seconds kPartsTimeout{30};
+constexpr std::chrono::milliseconds kCreditSlice{10};
+// While a leave or join of the same group is under way cpgd answers BUSY.
+constexpr std::chrono::milliseconds kBusyRetry{2};
+
+// The cs_error_t of a frame, which a peer could have made anything.
+cs_error_t error_of(std::uint32_t number) {
+    const bool known = number >= CS_OK && number <= CS_ERR_SECURITY;
+    return known ? static_cast<cs_error_t>(number) : CS_ERR_LIBRARY;
+}
+
+CsResult<cpg::Welcome> welcome_in(const base::Buffer& answer) {
+    const auto frame = cpg::decode_cpgd_frame(answer);
+    if (!frame) return base::fail(CS_ERR_LIBRARY);
+    if (const auto* refused = std::get_if<cpg::Refused>(&*frame)) {
+        const cs_error_t error = error_of(refused->error);
+        return base::fail(error == CS_OK ? CS_ERR_LIBRARY : error);
+    }
+    if (const auto* welcome = std::get_if<cpg::Welcome>(&*frame)) return *welcome;
+    return base::fail(CS_ERR_LIBRARY);
+}
+
+// The bytes [offset, offset + length) of a message in pieces.
+std::vector<iovec> cut(std::span<const iovec> message, std::size_t offset, std::size_t length) {
+    std::vector<iovec> part;
+    for (const iovec& piece : message) {
+        if (length == 0) break;
+        if (offset >= piece.iov_len) {
+            offset -= piece.iov_len;
+            continue;
+        }
+        const std::size_t size = std::min(piece.iov_len - offset, length);
+        part.push_back(
+            {.iov_base = static_cast<std::byte*>(piece.iov_base) + offset, .iov_len = size});
+        length -= size;
+        offset = 0;
+    }
+    return part;
+}
+
+}  // namespace
+
+CsResult<std::unique_ptr<CpgSession>> CpgSession::open(const Options& options) {
+    const cpg::Hello hello{.pid = static_cast<std::uint32_t>(::getpid()),
+                           .totem_events = options.totem_events,
+                           .initial_totem_event = options.initial_totem_event,
+                           .separate_events = true};
+    auto control = open_connection(kSocketName, cpg::encode(hello));
+    if (!control) return base::fail(control.error());
+    const auto welcome = welcome_in(control->answer);
+    if (!welcome) return base::fail(welcome.error());
+
+    auto events =
+        open_connection(kSocketName, cpg::encode(cpg::EventsHere{.session = welcome->session}));
+    if (!events) return base::fail(events.error());
+    if (const auto again = welcome_in(events->answer); !again) return base::fail(again.error());
+
+    return std::unique_ptr<CpgSession>(
+        new CpgSession(std::move(control->connection), std::move(events->connection), *welcome));
+}
+
+CpgSession::CpgSession(zmtp::Connection control, zmtp::Connection events,
+                       const cpg::Welcome& welcome)
+    : self_(welcome.self),
+      control_(std::move(control)),
+      window_(welcome.window_bytes),
+      events_(std::move(events)),
+      outbox_(control_.fd()) {}
+
+CpgSession::~CpgSession() {
+    (void)lost();  // So that the helper thread does not wait for a daemon that does not read.
+}
+
+// Everybody who waits on one of the descriptors wakes up and finds the session lost.
+cs_error_t CpgSession::lost() {
+    lost_ = true;
+    // They fail when the peer was first.
+    (void)::shutdown(control_.fd(), SHUT_RDWR);
+    (void)::shutdown(events_.fd(), SHUT_RDWR);
+    return CS_ERR_LIBRARY;
+}
+
+bool CpgSession::is_alive() {
+    if (!lost_ && (is_hung_up(control_.fd()) || is_hung_up(events_.fd()))) (void)lost();
+    return !lost_;
+}
+
+// ------------------------------------------------------------------------------------- requests
+
+cpg::GroupHandle CpgSession::new_group_handle() {
+    return cpg::GroupHandle{next_group_++};
+}
+
+cs_error_t CpgSession::join(const std::string& group, cpg::GroupHandle handle) {
+    return simple_request([&](std::uint32_t number) {
+        return cpg::Join{.request = number, .handle = handle, .group = group};
+    });
+}
+
+cs_error_t CpgSession::leave(cpg::GroupHandle handle) {
+    return simple_request(
+        [&](std::uint32_t number) { return cpg::Leave{.request = number, .handle = handle}; });
+}
+
+CsResult<std::vector<cpg::Member>> CpgSession::membership(const std::string& group) {
+    auto reply = request([&](std::uint32_t number) {
+        return cpg::MembershipGet{.request = number, .group = group};
+    });
+    if (!reply) return base::fail(reply.error());
+    if (auto* members = std::get_if<cpg::MembershipReply>(&*reply)) {
+        return std::move(members->members);
+    }
+    const auto* refusal = std::get_if<cpg::Reply>(&*reply);
+    return base::fail(refusal == nullptr ? lost() : error_of(refusal->error));
+}
+
+CsResult<std::vector<cpg::GroupMembers>> CpgSession::groups(
+    const std::optional<std::string>& group) {
+    auto reply = request([&](std::uint32_t number) {
+        return cpg::GroupsGet{
+            .request = number, .one_group = group.has_value(), .group = group.value_or("")};
+    });
+    if (!reply) return base::fail(reply.error());
+    if (auto* groups = std::get_if<cpg::GroupsReply>(&*reply)) return std::move(groups->groups);
+    const auto* refusal = std::get_if<cpg::Reply>(&*reply);
+    return base::fail(refusal == nullptr ? lost() : error_of(refusal->error));
+}
+
+cs_error_t CpgSession::simple_request(const RequestOf& frame) {
+    for (;;) {
+        const auto reply = request(frame);
+        if (!reply) return reply.error();
+        const auto* answer = std::get_if<cpg::Reply>(&*reply);
+        if (answer == nullptr) return lost();
+        if (error_of(answer->error) != CS_ERR_BUSY) return error_of(answer->error);
+        // It ends by an event of the group's order, for which nobody has to dispatch.
+        (void)wait_readable(control_.fd(), Clock::now() + kBusyRetry);
+    }
+}
+
+// One request at a time a session. It waits as long as the daemon lives.
+CsResult<CpgSession::Reply> CpgSession::request(const RequestOf& frame) {
+    const std::lock_guard reading(control_mutex_);
+    const std::uint32_t number = ++request_;
+    {
+        auto lock = outbox_.lock();
+        outbox_.send(lock, cpg::encode(frame(number)).bytes(), {}, 0);
+        if (lost_ || outbox_.is_broken(lock)) return base::fail(lost());
+    }
+    for (;;) {
+        auto reply = read_control();
+        if (!reply) return base::fail(reply.error());
+        if (*reply) {
+            const auto number_of = [](const auto& what) { return what.request; };
+            // The reply to a request whose thread was cancelled is nobody's.
+            if (std::visit(number_of, **reply) == number) return **std::move(reply);
+            continue;
+        }
+        (void)wait_readable(control_.fd(), std::nullopt);
+    }
+}
+
+CsResult<std::optional<CpgSession::Reply>> CpgSession::read_control() {
+    if (lost_) return base::fail(CS_ERR_LIBRARY);
+    for (;;) {
+        auto message = control_.next_message();
+        if (!message) return base::fail(lost());
+        if (!*message) {
+            const auto bytes = control_.read_some(zmtp::Limits{}.read_bytes);
+            if (!bytes) return base::fail(lost());
+            if (*bytes == 0) return std::nullopt;
+            continue;
+        }
+        auto frame = cpg::decode_cpgd_frame(**message);
+        if (!frame) return base::fail(lost());
+        if (const auto* credit = std::get_if<cpg::Credit>(&*frame)) {
+            const auto lock = outbox_.lock();
+            window_.credit(credit->taken, credit->window_bytes);
+        } else if (auto* reply = std::get_if<cpg::Reply>(&*frame)) {
+            return *reply;
+        } else if (auto* members = std::get_if<cpg::MembershipReply>(&*frame)) {
+            return std::move(*members);
+        } else if (auto* groups = std::get_if<cpg::GroupsReply>(&*frame)) {
+            return std::move(*groups);
+        } else {
+            return base::fail(lost());  // Not on this connection.
+        }
+    }
+}
+
+// -------------------------------------------------------------------------------------- sending
+
+cs_error_t CpgSession::mcast(cpg::GroupHandle handle, bool safe, std::span<const iovec> message) {
+    std::size_t bytes = 0;
+    for (const iovec& piece : message) {
+        if (piece.iov_len > kMessageBytesMax - bytes) return CS_ERR_TOO_BIG;
+        bytes += piece.iov_len;
+    }
+    if (lost_) return CS_ERR_LIBRARY;
+    return bytes <= cpg::kPartBytesMax ? mcast_whole(handle, safe, message, bytes)
+                                       : mcast_parts(handle, safe, message, bytes);
+}
+
+cs_error_t CpgSession::mcast_whole(cpg::GroupHandle handle, bool safe,
+                                   std::span<const iovec> message, std::size_t bytes) {
+    const cpg::Mcast header{.handle = handle, .safe = safe, .message_bytes = bytes, .payload = {}};
+    auto lock = outbox_.lock();
+    if (!send_part(lock, header, message, bytes)) {
+        lock.unlock();
+        read_credit();
+        lock.lock();
+        if (!lost_ && !send_part(lock, header, message, bytes)) return CS_ERR_TRY_AGAIN;
+    }
+    return lost_ || outbox_.is_broken(lock) ? lost() : CS_OK;
+}
+
+cs_error_t CpgSession::mcast_parts(cpg::GroupHandle handle, bool safe,
+                                   std::span<const iovec> message, std::size_t bytes) {
+    const std::unique_lock sending(parts_mutex_, std::try_to_lock);
+    if (!sending.owns_lock()) return CS_ERR_TRY_AGAIN;
+    for (std::size_t offset = 0; offset < bytes;) {
+        const std::size_t size = std::min(bytes - offset, cpg::kPartBytesMax);
+        const bool last = offset + size == bytes;
+        const cpg::Mcast header{.handle = handle,
+                                .safe = safe,
+                                .part = last          ? Part::Last
+                                        : offset == 0 ? Part::First
+                                                      : Part::Middle,
+                                .message_bytes = bytes,
+                                .payload = {}};
+        const auto part = cut(message, offset, size);
+        const auto deadline = Clock::now() + kPartsTimeout;
+        for (bool sent = false; !sent;) {
+            read_credit();
+            {
+                auto lock = outbox_.lock();
+                if (lost_ || outbox_.is_broken(lock)) return lost();
+                sent = send_part(lock, header, part, size);
+            }
+            if (sent) break;
+            if (offset == 0 || Clock::now() >= deadline) return CS_ERR_TRY_AGAIN;
+            wait_for_credit(deadline);
+        }
+        offset += size;
+    }
+    return CS_OK;
+}
+
+// False: there is no credit for it.
+bool CpgSession::send_part(Outbox::Lock& lock, const cpg::Mcast& header,
+                           std::span<const iovec> payload, std::size_t bytes) {
+    const std::uint64_t cost = bytes + cpg::kMcastCostBytes;
+    if (!window_.admits(cost)) return false;
+    std::array<std::byte, cpg::kMcastHeaderBytes> head;
+    cpg::Mcast numbered = header;
+    numbered.number = window_.send(cost);
+    cpg::encode_mcast_header(numbered, bytes, head);
+    outbox_.send(lock, head, payload, bytes);
+    return true;
+}
+
+// Another thread that reads takes the credit for us.
+void CpgSession::read_credit() {
+    const std::unique_lock reading(control_mutex_, std::try_to_lock);
+    // A reply here is late: nobody waits for it any more. An error is seen by who asks next.
+    while (reading.owns_lock()) {
+        const auto reply = read_control();
+        if (!reply || !*reply) return;
+    }
+}
+
+// For a slice of the time, so that a thread with a request gets its turn.
+void CpgSession::wait_for_credit(Clock::time_point deadline) {
+    const std::lock_guard reading(control_mutex_);
+    (void)wait_readable(control_.fd(), std::min(deadline, Clock::now() + kCreditSlice));
+}
+
+// --------------------------------------------------------------------------------------- events
+
+cs_error_t CpgSession::next_event(CpgEvent& event, Wait wait) {
+    for (;;) {
+        const cs_error_t taken = take_event(event);
+        if (taken != CS_ERR_TRY_AGAIN || wait == Wait::Never) return taken;
+        (void)wait_readable(events_.fd(), std::nullopt);
+    }
+}
+
+cs_error_t CpgSession::take_event(CpgEvent& event) {
+    const std::lock_guard lock(events_mutex_);
+    if (lost_) return CS_ERR_LIBRARY;
+    auto message = events_.next();
+    if (!message) return lost();
+    if (!*message) return CS_ERR_TRY_AGAIN;
+    auto frame = cpg::decode_cpgd_frame(**message);
+    if (!frame) return lost();
+    auto* taken = std::get_if<cpg::SessionEvent>(&*frame);
+    if (taken == nullptr) return lost();
+    const std::uint64_t number = taken->event;
+    take(event, std::move(*taken));
+    acknowledge(number, (*message)->size());
+    return CS_OK;
+}
+
+void CpgSession::take(CpgEvent& event, cpg::SessionEvent taken) {
+    event.what = CpgEvent::Nothing{};
+    if (const auto* part = std::get_if<cpg::Delivered>(&taken.what)) {
+        if (part->part == Part::Whole) {
+            const auto payload = part->payload.bytes();
+            event.message.assign(payload.begin(), payload.end());
+        } else if (auto whole = reassembly_.add(*part)) {
+            event.message = *std::move(whole);
+        } else {
+            return;
+        }
+        event.what = CpgEvent::Message{.group = part->handle, .node = part->node, .pid = part->pid};
+    } else if (auto* confchg = std::get_if<cpg::Confchg>(&taken.what)) {
+        for (const cpg::Member& left : confchg->left) {
+            reassembly_.drop(confchg->handle, left.node, left.pid);
+        }
+        event.what = std::move(*confchg);
+    } else if (auto* totem = std::get_if<cpg::TotemConfchg>(&taken.what)) {
+        event.what = std::move(*totem);
+    }
+}
+
+// Every so often only: each acknowledgement wakes the daemon.
+void CpgSession::acknowledge(std::uint64_t event, std::size_t bytes) {
+    ++unacknowledged_events_;
+    unacknowledged_bytes_ += bytes;
+    if (unacknowledged_events_ < cpg::kAckEventsMax && unacknowledged_bytes_ < cpg::kAckBytesMax) {
+        return;
+    }
+    unacknowledged_events_ = 0;
+    unacknowledged_bytes_ = 0;
+    events_.send(cpg::encode(cpg::EventAck{.event = event}));
+}
+
+cs_error_t CpgSession::close() {
+    const cs_error_t told =
+        simple_request([](std::uint32_t number) { return cpg::Goodbye{.request = number}; });
+    (void)lost();
+    return told;
+}
+
+}  // namespace client

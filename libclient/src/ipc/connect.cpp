@@ -1,0 +1,119 @@
+#include "libclient/src/ipc/connect.hpp"
+
+#include <poll.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstdlib>
+#include <string>
+#include <utility>
+
+#include "libclient/src/base/cancellation.hpp"
+
+namespace client {
+namespace {
+
+constexpr const char* kRunDir = "/run/halo";
+// What the kernel takes of a burst before the helper thread has to wait; more than
+// net.core.wmem_max is not granted.
+constexpr int kSendBufferBytes = 1 << 20;
+
+std::string socket_path(std::string_view name) {
+    const char* dir = ::secure_getenv("HALO_RUN_DIR");
+    return std::string(dir == nullptr ? kRunDir : dir) + "/" + std::string(name);
+}
+
+cs_error_t connect_error(int error) {
+    switch (error) {
+        case EACCES:
+        case EPERM:
+            return CS_ERR_ACCESS;
+        case EAGAIN:  // The listener's backlog is full.
+            return CS_ERR_TRY_AGAIN;
+        case EMFILE:
+        case ENFILE:
+            return CS_ERR_NO_RESOURCES;
+        case ENOMEM:
+        case ENOBUFS:
+            return CS_ERR_NO_MEMORY;
+        default:  // ENOENT, ECONNREFUSED, ENOTDIR, …: there is no daemon.
+            return CS_ERR_LIBRARY;
+    }
+}
+
+CsResult<os::UniqueFd> connect_to(const std::string& path) {
+    sockaddr_un address{};
+    address.sun_family = AF_UNIX;
+    if (path.size() >= sizeof(address.sun_path)) return base::fail(CS_ERR_LIBRARY);
+    std::ranges::copy(path, address.sun_path);
+
+    os::UniqueFd fd(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+    if (!fd.is_open()) return base::fail(connect_error(errno));
+    const auto size = static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + path.size() + 1);
+    if (::connect(fd.get(), reinterpret_cast<const sockaddr*>(&address), size) != 0) {
+        return base::fail(connect_error(errno));
+    }
+    // A smaller buffer is slower, not wrong.
+    (void)::setsockopt(fd.get(), SOL_SOCKET, SO_SNDBUF, &kSendBufferBytes,
+                       sizeof(kSendBufferBytes));
+    return fd;
+}
+
+// Whole milliseconds until `deadline`, rounded up; -1: no end.
+int timeout_ms(std::optional<Clock::time_point> deadline) {
+    if (!deadline) return -1;
+    const auto left = std::chrono::ceil<std::chrono::milliseconds>(*deadline - Clock::now());
+    return static_cast<int>(std::clamp<std::int64_t>(left.count(), 0, 3'600'000));
+}
+
+}  // namespace
+
+bool wait_readable(int fd, std::optional<Clock::time_point> deadline) {
+    for (;;) {
+        const int timeout = timeout_ms(deadline);
+        pollfd watched{.fd = fd, .events = POLLIN, .revents = 0};
+        int ready = 0;
+        {
+            const CancellationShield::Opening opening;
+            ready = ::poll(&watched, 1, timeout);
+        }
+        if (ready > 0) return true;
+        if (ready == 0 && deadline && Clock::now() >= *deadline) return false;
+        // A signal: its handler has run, and we go on waiting.
+    }
+}
+
+bool is_hung_up(int fd) {
+    pollfd watched{.fd = fd, .events = POLLRDHUP, .revents = 0};
+    return ::poll(&watched, 1, 0) > 0 && (watched.revents & (POLLHUP | POLLRDHUP | POLLERR)) != 0;
+}
+
+base::Expected<std::size_t, zmtp::ConnectionError> read_held_back(zmtp::Connection& connection) {
+    int waiting = 0;
+    // It fails on no socket; and without a number one byte is always right.
+    (void)::ioctl(connection.fd(), FIONREAD, &waiting);
+    return connection.read_some(waiting > 1 ? static_cast<std::size_t>(waiting) - 1 : 1);
+}
+
+CsResult<Opened> open_connection(std::string_view name, const base::Buffer& first) {
+    auto fd = connect_to(socket_path(name));
+    if (!fd) return base::fail(fd.error());
+
+    const auto deadline = Clock::now() + kHandshakeTimeout;
+    zmtp::Connection connection(*std::move(fd), zmtp::Side::Connecting, zmtp::Limits{});
+    if (!connection.send(first)) return base::fail(CS_ERR_LIBRARY);
+    for (;;) {
+        if (!connection.flush()) return base::fail(CS_ERR_LIBRARY);
+        auto answer = connection.next_message();
+        if (!answer) return base::fail(CS_ERR_LIBRARY);
+        if (*answer) return Opened{std::move(connection), **std::move(answer)};
+        if (connection.wants_write()) continue;  // The handshake went on.
+        if (!wait_readable(connection.fd(), deadline)) return base::fail(CS_ERR_TRY_AGAIN);
+        if (!read_held_back(connection)) return base::fail(CS_ERR_LIBRARY);
+    }
+}
+
+}  // namespace client

@@ -1,0 +1,45 @@
+// To a daemon's socket on this node, and what every library waits for there.
+#pragma once
+
+#include <chrono>
+#include <optional>
+#include <string_view>
+
+#include "common/base/buffer.hpp"
+#include "common/base/result.hpp"
+#include "common/zmtp/connection.hpp"
+#include "corosync/corotypes.h"
+
+namespace client {
+
+template <class T>
+using CsResult = base::Expected<T, cs_error_t>;
+
+using Clock = std::chrono::steady_clock;
+
+// A daemon that accepts and then says nothing (it is starting, or stopped) has this long: the
+// caller is told CS_ERR_TRY_AGAIN instead of being held up.
+inline constexpr std::chrono::seconds kHandshakeTimeout{2};
+
+// Waits until `fd` is readable or closed, or `deadline` has passed (false). A cancellation point:
+// hold no lock that does not release itself.
+bool wait_readable(int fd, std::optional<Clock::time_point> deadline);
+
+// The peer closed, or is gone. Says nothing about bytes that are still to be read.
+[[nodiscard]] bool is_hung_up(int fd);
+
+// Reads what is there but for the last byte, and that one when it is alone ("hold-back byte"): so
+// the descriptor stays readable while messages wait that we have read ahead, and alone the byte
+// completes at most one message. Read only when next_message() has nothing. Gives the bytes read.
+base::Expected<std::size_t, zmtp::ConnectionError> read_held_back(zmtp::Connection& connection);
+
+struct Opened {
+    zmtp::Connection connection;
+    base::Buffer answer;
+};
+
+// Connects to the socket `name` in the run folder (/run/halo, or HALO_RUN_DIR), sends `first` and
+// waits for the answer. CS_ERR_LIBRARY at once: nobody listens there.
+[[nodiscard]] CsResult<Opened> open_connection(std::string_view name, const base::Buffer& first);
+
+}  // namespace client

@@ -1,0 +1,29 @@
+// The connection whose descriptor the application polls: readable exactly while an event waits.
+#pragma once
+
+#include <optional>
+#include <utility>
+
+#include "libclient/src/ipc/connect.hpp"
+
+namespace client {
+
+// The socket is level-triggered by itself as long as what waits lies in the kernel. We read more
+// than one message at a time, so the last byte stays there (read_held_back). One thread at a time.
+class EventStream {
+  public:
+    explicit EventStream(zmtp::Connection connection) : connection_(std::move(connection)) {}
+
+    [[nodiscard]] int fd() const { return connection_.fd(); }
+
+    // The next message, or nothing when none is whole yet. An error: the daemon is gone.
+    CsResult<std::optional<base::Buffer>> next();
+
+    // Queues and writes a small message of ours, unless earlier ones still wait for the daemon.
+    void send(const base::Buffer& message);
+
+  private:
+    zmtp::Connection connection_;
+};
+
+}  // namespace client

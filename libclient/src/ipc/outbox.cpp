@@ -1,0 +1,156 @@
+#include "libclient/src/ipc/outbox.hpp"
+
+#include <poll.h>
+#include <signal.h>
+#include <sys/socket.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <system_error>
+#include <utility>
+
+#include "common/zmtp/wire.hpp"
+
+namespace client {
+namespace {
+
+// More pieces than this are copied first.
+constexpr std::size_t kPiecesAWrite = 32;
+
+bool would_block(int error) {
+    return error == EAGAIN || error == EWOULDBLOCK;
+}
+
+std::span<const std::byte> bytes_of(const iovec& piece) {
+    return {static_cast<const std::byte*>(piece.iov_base), piece.iov_len};
+}
+
+}  // namespace
+
+void Outbox::send(Lock& lock, std::span<const std::byte> head, std::span<const iovec> body,
+                  std::size_t body_bytes) {
+    std::array<std::byte, zmtp::kFrameHeadBytesMax> frame_head;
+    const std::size_t frame_head_bytes =
+        zmtp::encode_message_head(head.size() + body_bytes, frame_head.data());
+
+    const auto now = Clock::now();
+    const bool in_burst = now - std::exchange(last_send_, now) < kBurstGap;
+    if (broken_) return;  // is_broken() says so.
+
+    // The two heads go in one piece.
+    std::array<std::byte, 256> heads;
+    INVARIANT(frame_head_bytes + head.size() <= heads.size());
+    std::ranges::copy(std::span(frame_head).first(frame_head_bytes), heads.begin());
+    std::ranges::copy(head, heads.begin() + static_cast<std::ptrdiff_t>(frame_head_bytes));
+    const auto both = std::span<const std::byte>(heads).first(frame_head_bytes + head.size());
+
+    std::size_t written = 0;
+    if (!in_burst && is_idle(lock) && body.size() < kPiecesAWrite) {
+        written = write_now(both, body);
+        if (broken_ || written == both.size() + body_bytes) return;
+    }
+    append(both, body, written);
+    if (!helper_busy_) wake_helper();
+}
+
+// Queues what follows the first `offset` bytes.
+void Outbox::append(std::span<const std::byte> head, std::span<const iovec> body,
+                    std::size_t offset) {
+    const auto append_rest = [&](std::span<const std::byte> piece) {
+        const std::size_t skipped = std::min(offset, piece.size());
+        offset -= skipped;
+        const auto rest = piece.subspan(skipped);
+        pending_.insert(pending_.end(), rest.begin(), rest.end());
+    };
+    append_rest(head);
+    for (const iovec& piece : body) {
+        append_rest(bytes_of(piece));
+    }
+}
+
+// Gives how many bytes the kernel took.
+std::size_t Outbox::write_now(std::span<const std::byte> head, std::span<const iovec> body) {
+    std::array<iovec, kPiecesAWrite> pieces;
+    // The kernel only reads from them: iovec has no const.
+    pieces[0] = {.iov_base = const_cast<std::byte*>(head.data()), .iov_len = head.size()};
+    std::ranges::copy(body, pieces.begin() + 1);
+    msghdr message{};
+    message.msg_iov = pieces.data();
+    message.msg_iovlen = body.size() + 1;
+    for (;;) {
+        const ssize_t sent = ::sendmsg(fd_, &message, MSG_DONTWAIT | MSG_NOSIGNAL);
+        if (sent >= 0) return static_cast<std::size_t>(sent);
+        if (errno == EINTR) continue;
+        if (!would_block(errno)) broken_ = true;
+        return 0;
+    }
+}
+
+void Outbox::wake_helper() {
+    helper_busy_ = true;
+    if (helper_.joinable()) {
+        work_.notify_one();
+        return;
+    }
+    sigset_t all;
+    sigset_t before;
+    (void)::sigfillset(&all);
+    // Neither fails for these arguments.
+    (void)::pthread_sigmask(SIG_SETMASK, &all, &before);
+    try {
+        helper_ = std::thread([this] { run_helper(); });
+    } catch (const std::system_error&) {
+        // No thread to be had: the caller waits for the peer itself, with the lock as its place.
+        helper_busy_ = false;
+        if (!write_all(pending_)) broken_ = true;
+        pending_.clear();
+    }
+    (void)::pthread_sigmask(SIG_SETMASK, &before, nullptr);
+}
+
+void Outbox::run_helper() {
+    std::vector<std::byte> writing;
+    Lock lock(mutex_);
+    for (;;) {
+        while (!pending_.empty() && !broken_ && !stopping_) {
+            writing.clear();
+            writing.swap(pending_);
+            lock.unlock();
+            const bool written = write_all(writing);
+            lock.lock();
+            if (!written) broken_ = true;
+        }
+        helper_busy_ = false;
+        if (stopping_) return;
+        work_.wait(lock, [&] { return helper_busy_ || stopping_; });
+    }
+}
+
+// Without the lock: waits for the peer when it must.
+bool Outbox::write_all(std::span<const std::byte> bytes) {
+    while (!bytes.empty()) {
+        const ssize_t sent = ::send(fd_, bytes.data(), bytes.size(), MSG_DONTWAIT | MSG_NOSIGNAL);
+        if (sent >= 0) {
+            bytes = bytes.subspan(static_cast<std::size_t>(sent));
+            continue;
+        }
+        if (errno == EINTR) continue;
+        if (!would_block(errno)) return false;
+        pollfd watched{.fd = fd_, .events = POLLOUT, .revents = 0};
+        // A failure or a signal shows at the next send.
+        (void)::poll(&watched, 1, -1);
+    }
+    return true;
+}
+
+void Outbox::stop() {
+    {
+        const Lock lock(mutex_);
+        stopping_ = true;
+    }
+    work_.notify_one();
+    if (helper_.joinable()) helper_.join();
+}
+
+}  // namespace client

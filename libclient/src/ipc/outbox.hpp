@@ -1,0 +1,73 @@
+// What is on its way to a daemon. A message each call, no delay when idle, one write for a burst,
+// and nothing stuck when the application stops calling.
+#pragma once
+
+#include <sys/uio.h>
+
+#include <chrono>
+#include <condition_variable>
+#include <cstddef>
+#include <mutex>
+#include <span>
+#include <thread>
+#include <vector>
+
+#include "libclient/src/ipc/connect.hpp"
+
+namespace client {
+
+// An idle sender writes at once, itself. Calls that follow each other closely are a burst: they
+// only append, and a helper thread writes what has gathered, again and again until nothing is left.
+// It exists from the first burst on, takes no signals and is the only writer while it is busy, so
+// that order is kept. Messages here are ZMTP frames; whoever owns the outbox bounds what may be in
+// it.
+class Outbox {
+  public:
+    using Lock = std::unique_lock<std::mutex>;
+
+    // `fd`: a connected socket that outlives this.
+    explicit Outbox(int fd) : fd_(fd) {}
+    ~Outbox() { stop(); }
+    Outbox(const Outbox&) = delete;
+    Outbox& operator=(const Outbox&) = delete;
+
+    // The order of calls under one lock is the order of the messages.
+    [[nodiscard]] Lock lock() { return Lock(mutex_); }
+
+    // One message: `head`, then the `body_bytes` of all pieces of `body`, copied.
+    void send(Lock& lock, std::span<const std::byte> head, std::span<const iovec> body,
+              std::size_t body_bytes);
+
+    // A write failed: the connection is gone.
+    [[nodiscard]] bool is_broken(const Lock&) const { return broken_; }
+    // Nothing is waiting, in no thread.
+    [[nodiscard]] bool is_idle(const Lock&) const { return pending_.empty() && !helper_busy_; }
+
+    // Ends the helper thread. What it has not written is lost; shut the socket down before, or it
+    // may wait for the peer.
+    void stop();
+
+  private:
+    // Two calls in this time are a burst: less than waking another process takes, so the message
+    // that goes to the helper thread is hardly later than by an own write.
+    static constexpr std::chrono::microseconds kBurstGap{15};
+
+    void append(std::span<const std::byte> head, std::span<const iovec> body, std::size_t offset);
+    [[nodiscard]] std::size_t write_now(std::span<const std::byte> head,
+                                        std::span<const iovec> body);
+    void wake_helper();
+    void run_helper();
+    [[nodiscard]] bool write_all(std::span<const std::byte> bytes);
+
+    int fd_;
+    std::mutex mutex_;
+    std::vector<std::byte> pending_;
+    Clock::time_point last_send_{};
+    bool helper_busy_ = false;
+    bool stopping_ = false;
+    bool broken_ = false;
+    std::condition_variable work_;
+    std::thread helper_;
+};
+
+}  // namespace client
