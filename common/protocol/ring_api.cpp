@@ -26,6 +26,7 @@ constexpr std::uint8_t kObserverFlag = 1u << 0u;  // Attach
 constexpr std::uint8_t kSafeFlag = 1u << 0u;      // Submit
 constexpr std::uint8_t kUrgentFlag = 1u << 1u;    // Submit
 constexpr std::uint8_t kResumedFlag = 1u << 0u;   // Attached
+constexpr std::uint8_t kAfreshFlag = 1u << 0u;    // Refused
 
 struct FrameHeader {
     std::uint8_t type = 0;
@@ -44,6 +45,11 @@ bool in_range(const Attach& attach) {
     if (attach.role == Attach::Role::Service) return attach.incarnation != Incarnation{};
     return attach.incarnation == Incarnation{} && attach.applied == Cursor{} &&
            attach.submitted == 0;
+}
+
+bool in_range(const Submit& submit) {
+    return submit.after < submit.number && submit.incarnation != Incarnation{} &&
+           is_channel_name(submit.channel);
 }
 
 bool are_nodes(const std::vector<base::NodeId>& nodes) {
@@ -123,7 +129,10 @@ Submit read_submit(FrameReader& reader, const FrameHeader& header) {
     submit.safe = (header.flags & kSafeFlag) != 0;
     submit.urgent = (header.flags & kUrgentFlag) != 0;
     submit.number = reader.read<std::uint64_t>();
-    require(reader, submit.number > 0);
+    submit.after = reader.read<std::uint64_t>();
+    submit.incarnation = Incarnation{reader.read<std::uint64_t>()};
+    submit.channel = reader.read_text(kChannelNameMax);
+    require(reader, in_range(submit));
     submit.payload = reader.read_rest();
     return submit;
 }
@@ -231,10 +240,13 @@ void write(FrameWriter& writer, const Attach& attach) {
 }
 
 void write(FrameWriter& writer, const Submit& submit) {
-    INVARIANT(submit.number > 0);
+    INVARIANT(in_range(submit));
     write_header(writer, Type::Submit,
                  flag_if(submit.safe, kSafeFlag) | flag_if(submit.urgent, kUrgentFlag));
     writer.write(submit.number);
+    writer.write(submit.after);
+    writer.write(submit.incarnation.value());
+    writer.write_text(submit.channel);
 }
 
 void write(FrameWriter& writer, const Ack& ack) {
@@ -254,7 +266,7 @@ void write(FrameWriter& writer, const Attached& attached) {
 }
 
 void write(FrameWriter& writer, const Refused& refused) {
-    write_header(writer, Type::Refused);
+    write_header(writer, Type::Refused, flag_if(refused.afresh, kAfreshFlag));
     INVARIANT(refused.reason.size() <= kReasonBytesMax);
     writer.write_text(refused.reason);
 }
@@ -360,9 +372,11 @@ base::Expected<RingFrame, FrameError> decode_ring_frame(const base::Buffer& fram
         case Type::Attached:
             return finished<RingFrame>(reader, read_attached(reader, header));
         case Type::Refused: {
-            allow_flags(reader, header, 0);
-            return finished<RingFrame>(reader,
-                                       Refused{.reason = reader.read_text(kReasonBytesMax)});
+            allow_flags(reader, header, kAfreshFlag);
+            Refused refused;
+            refused.afresh = (header.flags & kAfreshFlag) != 0;
+            refused.reason = reader.read_text(kReasonBytesMax);
+            return finished<RingFrame>(reader, std::move(refused));
         }
         case Type::Taken: {
             allow_flags(reader, header, 0);

@@ -46,10 +46,15 @@ struct Attach {
 
 // One item to be ordered. Numbers count from 1 in an incarnation; a number that ringd has is
 // dropped, so a service that reconnects submits again all that was not Taken.
+//
+// The frame, as it is, also goes round the ring: hence the fields that ringd could know by itself.
 struct Submit {
     std::uint64_t number = 0;
+    std::uint64_t after = 0;  // The last number before it that is as urgent; 0: none.
     bool safe = false;
     bool urgent = false;  // Before all waiting items that are not: for the state exchange.
+    Incarnation incarnation{};
+    std::string channel;
     base::Buffer payload;
 };
 
@@ -69,13 +74,14 @@ using ServiceFrame = std::variant<Attach, Submit, Ack, Detach>;
 struct Attached {
     base::NodeId self{};
     bool resumed = false;            // The stream goes on after `applied`. Else: starts at event 1.
-    std::uint64_t taken = 0;         // Highest submission that has its place in the order.
+    std::uint64_t taken = 0;         // Highest submission up to which all have their place.
     std::uint64_t window_bytes = 0;  // Bytes of submitted payload that may be outstanding.
 };
 
 // The connection ends after this.
 struct Refused {
-    std::string reason;  // For people; names what is wrong.
+    bool afresh = false;  // This incarnation is over: attach again as another, from nothing.
+    std::string reason;   // For people; names what is wrong.
 };
 
 // Submissions up to `number` have their place in the order; `window_bytes` may change with load.

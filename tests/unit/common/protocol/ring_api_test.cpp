@@ -27,8 +27,20 @@ std::vector<ServiceFrame> service_frames() {
                .incarnation = {},
                .applied = {},
                .submitted = 0},
-        Submit{.number = 1, .safe = false, .urgent = true, .payload = bytes_of("hello")},
-        Submit{.number = UINT64_MAX, .safe = true, .urgent = false, .payload = {}},
+        Submit{.number = 3,
+               .after = 1,
+               .safe = false,
+               .urgent = true,
+               .incarnation = Incarnation{7},
+               .channel = "cpg",
+               .payload = bytes_of("hello")},
+        Submit{.number = UINT64_MAX,
+               .after = UINT64_MAX - 1,
+               .safe = true,
+               .urgent = false,
+               .incarnation = Incarnation{UINT64_MAX},
+               .channel = "c",
+               .payload = {}},
         Ack{.applied = Cursor{5}},
         Detach{},
     };
@@ -39,7 +51,7 @@ std::vector<RingFrame> ring_frames() {
     const base::NodeId two{2};
     return {
         Attached{.self = one, .resumed = true, .taken = 9, .window_bytes = 1u << 20u},
-        Refused{.reason = "channel cpg: another service is attached"},
+        Refused{.afresh = true, .reason = "channel cpg: another service is attached"},
         Taken{.number = 8, .window_bytes = 0},
         Event{.cursor = Cursor{1}, .what = Transitional{.next = kRing, .members = {one, two}}},
         Event{.cursor = Cursor{2},
@@ -124,11 +136,16 @@ TEST_CASE("fields keep their values") {
 
 TEST_CASE("the layout of a Submit is the documented one") {
     const base::Buffer frame = encode(service_frames()[2]);
-    const std::vector<unsigned> expected{0x02, 0x02, 0x01, 0x00, 1,   0,   0,   0,  0,
-                                         0,    0,    0,    'h',  'e', 'l', 'l', 'o'};
+    const std::string_view expected(
+        "\x02\x02\1\0"
+        "\3\0\0\0\0\0\0\0"
+        "\1\0\0\0\0\0\0\0"
+        "\7\0\0\0\0\0\0\0"
+        "\3\0cpghello",
+        38);
     REQUIRE(frame.size() == expected.size());
     for (std::size_t i = 0; i < expected.size(); ++i) {
-        CHECK(std::to_integer<unsigned>(frame.bytes()[i]) == expected[i]);
+        CHECK(frame.bytes()[i] == static_cast<std::byte>(expected[i]));
     }
 }
 
@@ -136,7 +153,7 @@ TEST_CASE("a decoded payload lies in the frame's memory") {
     const base::Buffer frame = encode(service_frames()[2]);
     const auto back = decode_service_frame(frame);
     REQUIRE(back);
-    CHECK(std::get<Submit>(*back).payload.data() == frame.data() + 12);
+    CHECK(std::get<Submit>(*back).payload.data() == frame.data() + 33);
 }
 
 TEST_CASE("what no peer of ours sends is refused") {
@@ -162,7 +179,7 @@ TEST_CASE("what no peer of ours sends is refused") {
     CHECK(decode_service_frame(std::move(more).freeze()).error() == FrameError::TrailingBytes);
 
     base::Buffer numberless = encode(service_frames()[2]);
-    set_byte(numberless, 4, 0);
+    set_byte(numberless, 4, 0);  // Its `after` is not below it.
     CHECK(decode_service_frame(numberless).error() == FrameError::OutOfRange);
 
     // A service without an incarnation, an observer with one, and a name that could be a path.
