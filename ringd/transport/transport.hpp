@@ -1,0 +1,84 @@
+// What ringd's driver asks of a network, be it UDP or InfiniBand: the actions of the Totem core go
+// in, its events come out. One thread, no callback: the driver calls when a descriptor is readable
+// or a deadline has passed.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <vector>
+
+#include "common/base/instant.hpp"
+#include "ringd/totem/actions.hpp"
+#include "ringd/totem/events.hpp"
+#include "ringd/transport/drop_cause.hpp"
+
+namespace transport {
+
+struct LinkCounters {
+    std::uint64_t packets_sent = 0;  // To each receiver once, whatever the way.
+    std::uint64_t bytes_sent = 0;    // With header and tag.
+    std::uint64_t packets_received = 0;
+    std::uint64_t bytes_received = 0;
+    std::uint64_t system_calls_sent = 0;
+    std::uint64_t system_calls_received = 0;
+    std::uint64_t retries = 0;       // The kernel had no room, or told of an older error.
+    std::uint64_t not_sent = 0;      // Packets given up; Totem sends them again.
+    std::uint64_t too_large = 0;     // Of these, because the path is smaller.
+    std::uint64_t receive_lost = 0;  // Packets that the kernel dropped before we read them.
+    std::uint64_t path_errors = 0;   // ICMP errors.
+    std::uint64_t changes = 0;       // Lost and back.
+    std::size_t receive_buffer_bytes = 0;
+    std::size_t send_buffer_bytes = 0;
+    bool is_usable = true;  // Our address is there and its interface has a carrier.
+    DropCounters drops;
+};
+
+struct PeerCounters {
+    std::uint64_t packets_sent = 0;
+    std::uint64_t bytes_sent = 0;
+    std::uint64_t packets_received = 0;
+    std::uint64_t bytes_received = 0;
+    std::uint64_t hellos_sent = 0;
+    std::uint64_t hellos_received = 0;
+    std::uint64_t lives_proven = 0;  // 1: it never restarted.
+    std::uint64_t ports_unreachable = 0;
+    DropCounters drops;  // By the sender that the header names: not authentic.
+};
+
+class Transport {
+  public:
+    Transport() = default;
+    Transport(const Transport&) = delete;
+    Transport& operator=(const Transport&) = delete;
+    virtual ~Transport() = default;
+
+    // Descriptors to watch for reading, level-triggered; the same until configure_peers().
+    [[nodiscard]] virtual std::vector<int> descriptors() const = 0;
+
+    // Packets leave in the order of these calls, at the latest with flush(). Before the first
+    // UseLink for a peer, or with no link in it, packets go over each of its links.
+    virtual void queue(const totem::SendTo& send) = 0;
+    virtual void queue(const totem::SendToAll& send) = 0;
+    virtual void set_audience(const totem::SetAudience& audience) = 0;
+    virtual void use_link(const totem::UseLink& use) = 0;
+    virtual void flush() = 0;
+
+    // Appends what came: PacketArrived, PeerEvidence, PacketBytesChanged. Bounded work; true if
+    // there may be more.
+    virtual bool receive(base::Instant now, std::vector<totem::Event>& events) = 0;
+
+    // When to call pass_deadline, which appends as receive() does. Ask again after each call.
+    [[nodiscard]] virtual base::Instant next_deadline() const = 0;
+    virtual void pass_deadline(base::Instant now, std::vector<totem::Event>& events) = 0;
+
+    // Largest packet of the core that every path carries.
+    [[nodiscard]] virtual std::size_t packet_bytes_max() const = 0;
+
+    // Zeros for links and peers that are not configured.
+    [[nodiscard]] virtual LinkCounters link_counters(totem::LinkId link) const = 0;
+    [[nodiscard]] virtual PeerCounters peer_counters(base::NodeId peer) const = 0;
+};
+
+}  // namespace transport

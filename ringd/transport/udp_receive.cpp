@@ -1,0 +1,216 @@
+// The receiving half of UdpTransport: from datagrams to events of the core.
+#include <algorithm>
+
+#include "common/base/invariant.hpp"
+#include "ringd/transport/udp_transport.hpp"
+
+namespace transport {
+namespace {
+
+// System calls a socket and turn, of up to 16 super-packets each: then others have their turn.
+constexpr std::size_t kBatches = 4;
+
+// Packets of a life that is not proven: what a peer sends in one round trip when it joins.
+constexpr std::size_t kHeldMax = 64;
+
+}  // namespace
+
+bool UdpTransport::receive(base::Instant now, std::vector<totem::Event>& events) {
+    bool more = false;
+    for (Link& link : links_) {
+        read_errors(now, link, events);
+        const auto take = [&](const Arrived& arrived) { open_all(now, link, arrived, events); };
+        more |= link.socket.receive(kBatches, take);
+        if (link.group) more |= link.group->receive(kBatches, take);
+    }
+    if (watch_ && watch_->drain()) {
+        look_at_links(events);
+        look_at_paths(now);
+    }
+    tell_packet_bytes(events);
+    return more;
+}
+
+// Opens each packet of a super-packet into one buffer, which all its events share.
+void UdpTransport::open_all(base::Instant now, Link& link, const Arrived& arrived,
+                            std::vector<totem::Event>& events) {
+    // All payloads and paddings are shorter than the packets they come in.
+    base::MutableBuffer memory(arrived.bytes.size());
+    parts_.clear();
+    std::size_t used = 0;
+    for (std::size_t at = 0; at < arrived.bytes.size(); at += arrived.segment_bytes) {
+        const std::size_t length = std::min(arrived.segment_bytes, arrived.bytes.size() - at);
+        const auto packet = arrived.bytes.subspan(at, length);
+        ++link.counters.packets_received;
+        link.counters.bytes_received += length;
+        const auto opened = open_one(link, arrived.from, packet, memory, used);
+        if (!opened) {
+            link.counters.drops.count(opened.error());
+            continue;
+        }
+        Peer* peer = find_peer(opened->from);
+        INVARIANT(peer != nullptr);
+        ++peer->counters.packets_received;
+        peer->counters.bytes_received += length;
+        if (opened->what == Opened::What::Data) {
+            parts_.push_back(
+                {.from = opened->from, .offset = used, .length = opened->payload_bytes});
+            used += opened->payload_bytes;
+        } else {
+            handle(now, link, *opened, memory.bytes().subspan(used, opened->payload_bytes), events);
+        }
+    }
+    if (parts_.empty()) return;
+    const base::Buffer all = std::move(memory).freeze(used);
+    for (const Part& part : parts_) {
+        events.emplace_back(totem::PacketArrived{.from = part.from,
+                                                 .link = link.config.link,
+                                                 .packet = all.slice(part.offset, part.length)});
+    }
+}
+
+base::Expected<Opened, DropCause> UdpTransport::open_one(Link& link, const IpAddress& from,
+                                                         std::span<const std::byte> packet,
+                                                         base::MutableBuffer& memory,
+                                                         std::size_t offset) {
+    const auto header = channel_.inspect(packet);
+    if (!header) return base::fail(header.error());
+    Peer* peer = find_peer(header->sender);
+    INVARIANT(peer != nullptr);
+    const auto& listed = peer->addresses[link.config.link.value()];
+    if (block_unlisted_ && (!listed || !listed->same_host(from))) {
+        peer->counters.drops.count(DropCause::UnlistedAddress);
+        return base::fail(DropCause::UnlistedAddress);
+    }
+    auto opened =
+        channel_.open(*header, link.config.link.value(), packet, memory.bytes().subspan(offset));
+    if (!opened) peer->counters.drops.count(opened.error());
+    return opened;
+}
+
+void UdpTransport::handle(base::Instant now, Link& link, const Opened& opened,
+                          std::span<const std::byte> payload, std::vector<totem::Event>& events) {
+    Peer& peer = *find_peer(opened.from);
+    switch (opened.what) {
+        case Opened::What::Data:
+            break;
+        case Opened::What::Early:
+            hold(peer, opened, link.config.link, payload);
+            break;
+        case Opened::What::Hello:
+            ++peer.counters.hellos_received;
+            break;
+        case Opened::What::Proven:
+            ++peer.counters.hellos_received;
+            if (peer.life != opened.incarnation) ++peer.counters.lives_proven;
+            peer.life = opened.incarnation;
+            release(peer, opened.incarnation, events);
+            break;
+        case Opened::What::Probe:
+            answer_probe(peer, link, payload);
+            break;
+        case Opened::What::Obituary:
+            events.emplace_back(totem::PeerEvidence{.peer = peer.node,
+                                                    .link = link.config.link,
+                                                    .kind = totem::PeerEvidence::Kind::Obituary});
+            break;
+    }
+    if (opened.say_hello) send_hello(now, peer);
+}
+
+void UdpTransport::hold(Peer& peer, const Opened& opened, totem::LinkId link,
+                        std::span<const std::byte> payload) {
+    // Of one life only: after another one came between, the channel may take a packet twice.
+    if (peer.held.incarnation != opened.incarnation) {
+        discard_held(peer);
+        peer.held.incarnation = opened.incarnation;
+    }
+    if (peer.held.packets.size() == kHeldMax) {
+        peer.counters.drops.count(DropCause::Unproven);
+        return;
+    }
+    peer.held.packets.push_back(
+        {.from = peer.node, .link = link, .packet = base::Buffer::copy_of(payload)});
+}
+
+// Hands on what was held of `incarnation`; what was held of another was a recording.
+void UdpTransport::release(Peer& peer, std::uint64_t incarnation,
+                           std::vector<totem::Event>& events) {
+    if (peer.held.incarnation == incarnation) {
+        for (totem::PacketArrived& packet : peer.held.packets) {
+            events.emplace_back(std::move(packet));
+        }
+        peer.held = {};
+    }
+    discard_held(peer);
+}
+
+void UdpTransport::discard_held(Peer& peer) {
+    for (std::size_t i = 0; i < peer.held.packets.size(); ++i) {
+        peer.counters.drops.count(DropCause::Unproven);
+    }
+    peer.held = {};
+}
+
+void UdpTransport::answer_probe(Peer& peer, Link& link, std::span<const std::byte> payload) {
+    const auto probe = decode_probe(payload);
+    if (!probe || probe->recipient != self_) {
+        peer.counters.drops.count(DropCause::Malformed);
+        return;
+    }
+    const std::uint8_t place = link.config.link.value();
+    if (probe->is_answer) {
+        peer.paths[place].answered(probe->size);
+        return;
+    }
+    std::array<std::byte, kProbeBytes> answer{};
+    encode_probe({.recipient = peer.node, .size = probe->size, .is_answer = true}, answer);
+    std::array<std::byte, kProbeBytes + kOverheadBytes> sealed{};
+    channel_.seal_probe(place, answer, sealed);
+    send_control(peer, link, sealed);
+}
+
+void UdpTransport::read_errors(base::Instant now, Link& link, std::vector<totem::Event>& events) {
+    bool sizes_changed = false;
+    std::vector<base::NodeId> told;
+    link.socket.read_errors([&](const PathError& error) {
+        ++link.counters.path_errors;
+        if (error.kind == PathError::Kind::TooLarge) sizes_changed = true;
+        if (error.kind != PathError::Kind::PortUnreachable) return;
+        const std::uint8_t place = link.config.link.value();
+        const auto peer = std::ranges::find_if(peers_, [&](const Peer& candidate) {
+            return candidate.addresses[place] && *candidate.addresses[place] == error.to;
+        });
+        if (peer == peers_.end()) return;
+        ++peer->counters.ports_unreachable;
+        // A burst to a closed port has as many answers as packets; it is one piece of evidence.
+        if (std::ranges::find(told, peer->node) != told.end()) return;
+        told.push_back(peer->node);
+        events.emplace_back(
+            totem::PeerEvidence{.peer = peer->node,
+                                .link = link.config.link,
+                                .kind = totem::PeerEvidence::Kind::PortUnreachable});
+    });
+    if (sizes_changed) look_at_paths(now);
+}
+
+void UdpTransport::look_at_links(std::vector<totem::Event>& events) {
+    std::vector<IpAddress> addresses;
+    for (const Link& link : links_) {
+        addresses.push_back(link.config.address);
+    }
+    const auto usable = LinkWatch::are_usable(addresses);
+    if (!usable) return;
+    for (std::size_t i = 0; i < links_.size(); ++i) {
+        if (links_[i].is_usable == (*usable)[i]) continue;
+        links_[i].is_usable = (*usable)[i];
+        ++links_[i].counters.changes;
+        events.emplace_back(totem::PeerEvidence{.peer = base::kNoNode,
+                                                .link = links_[i].config.link,
+                                                .kind = links_[i].is_usable
+                                                            ? totem::PeerEvidence::Kind::LinkBack
+                                                            : totem::PeerEvidence::Kind::LinkLost});
+    }
+}
+
+}  // namespace transport

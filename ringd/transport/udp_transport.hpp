@@ -1,0 +1,170 @@
+// The Totem core's packets over UDP: several links a node, each unicast to every peer or multicast,
+// all sealed by one secure channel.
+#pragma once
+
+#include <array>
+#include <map>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "ringd/transport/burst_builder.hpp"
+#include "ringd/transport/link_watch.hpp"
+#include "ringd/transport/obituary.hpp"
+#include "ringd/transport/path_size.hpp"
+#include "ringd/transport/secure_channel.hpp"
+#include "ringd/transport/transport.hpp"
+#include "ringd/transport/udp_socket.hpp"
+
+namespace transport {
+
+struct UdpLink {
+    totem::LinkId link{};
+    IpAddress address;  // Own, with the port.
+    // Packets to all go to this group (transport: udp); its port may differ from the address's.
+    std::optional<Multicast> multicast;
+    std::uint8_t dscp = 0;    // ip_dscp
+    std::size_t mtu_max = 0;  // netmtu, knet_mtu: IP packets no larger than this. 0: discover.
+    int bound_fd = -1;        // A socket bound by somebody else, which is taken over; or -1.
+};
+
+struct UdpPeer {
+    base::NodeId node{};
+    std::vector<std::pair<totem::LinkId, IpAddress>> addresses;  // With the port; one a link.
+};
+
+struct UdpTransportConfig {
+    base::NodeId self{};
+    std::vector<UdpLink> links;
+    std::vector<UdpPeer> peers;
+    Suite suite = Suite::Aes256Gcm;
+    bool block_unlisted = true;  // block_unlisted_ips: packets from configured addresses only.
+    std::size_t socket_buffer_bytes = std::size_t{8} << 20u;
+};
+
+class UdpTransport final : public Transport {
+  public:
+    [[nodiscard]] static os::Result<std::unique_ptr<UdpTransport>> create(
+        const UdpTransportConfig& config, const ClusterKey& key, base::Instant now);
+
+    // The configured peers changed (reload). Those that stay keep their state.
+    void configure_peers(base::Instant now, std::span<const UdpPeer> peers);
+    // From now on seals with `key` and opens packets of the key before, too.
+    void change_key(const ClusterKey& key) { channel_.change_key(key); }
+    // What a supervisor sends to all peers when this process is dead (obituary.hpp).
+    [[nodiscard]] Obituary make_obituary();
+
+    [[nodiscard]] bool is_proven(base::NodeId peer) const { return channel_.is_proven(peer); }
+
+    [[nodiscard]] std::vector<int> descriptors() const override;
+    void queue(const totem::SendTo& send) override;
+    void queue(const totem::SendToAll& send) override;
+    void set_audience(const totem::SetAudience& audience) override;
+    void use_link(const totem::UseLink& use) override;
+    void flush() override;
+    bool receive(base::Instant now, std::vector<totem::Event>& events) override;
+    [[nodiscard]] base::Instant next_deadline() const override;
+    void pass_deadline(base::Instant now, std::vector<totem::Event>& events) override;
+    [[nodiscard]] std::size_t packet_bytes_max() const override { return packet_bytes_max_; }
+    [[nodiscard]] LinkCounters link_counters(totem::LinkId link) const override;
+    [[nodiscard]] PeerCounters peer_counters(base::NodeId peer) const override;
+
+  private:
+    struct Link {
+        UdpLink config;
+        UdpSocket socket;
+        std::optional<UdpSocket> group;  // Receives what is multicast.
+        bool is_usable = true;
+        LinkCounters counters;
+    };
+    // Data of a life that is not proven yet, so that the first packets after a start need not wait
+    // for a retransmission.
+    struct Held {
+        std::uint64_t incarnation = 0;
+        std::vector<totem::PacketArrived> packets;
+    };
+    struct Peer {
+        base::NodeId node{};
+        std::array<std::optional<IpAddress>, totem::kLinksMax> addresses;
+        std::array<PathSize, totem::kLinksMax> paths;
+        std::optional<totem::LinkId> active;
+        std::uint64_t life = 0;  // The incarnation that was proven last.
+        Held held;
+        base::Instant hellos_since{};
+        std::uint32_t hellos = 0;  // Since then.
+        PeerCounters counters;
+    };
+    // A packet of a super-packet that was opened.
+    struct Part {
+        base::NodeId from{};
+        std::size_t offset = 0;
+        std::size_t length = 0;
+    };
+    struct Outgoing {
+        Destination to;
+        base::Buffer packet;
+    };
+
+    UdpTransport(const UdpTransportConfig& config, const ClusterKey& key);
+
+    void send_run(std::span<const Outgoing> run);
+    void send_burst(const Destination& to, std::span<const std::byte> sealed, std::size_t segment,
+                    std::size_t packets);
+    void add_path(Peer& peer, Link& link, std::span<const std::byte> sealed, std::size_t segment,
+                  std::size_t packets);
+    void send_pending();
+    void send_hello(base::Instant now, Peer& peer);
+    void send_control(Peer& peer, Link& link, std::span<const std::byte> sealed);
+
+    void open_all(base::Instant now, Link& link, const Arrived& arrived,
+                  std::vector<totem::Event>& events);
+    [[nodiscard]] base::Expected<Opened, DropCause> open_one(Link& link, const IpAddress& from,
+                                                             std::span<const std::byte> packet,
+                                                             base::MutableBuffer& memory,
+                                                             std::size_t offset);
+    void handle(base::Instant now, Link& link, const Opened& opened,
+                std::span<const std::byte> payload, std::vector<totem::Event>& events);
+    void hold(Peer& peer, const Opened& opened, totem::LinkId link,
+              std::span<const std::byte> payload);
+    void release(Peer& peer, std::uint64_t incarnation, std::vector<totem::Event>& events);
+    void discard_held(Peer& peer);
+    void answer_probe(Peer& peer, Link& link, std::span<const std::byte> payload);
+    void read_errors(base::Instant now, Link& link, std::vector<totem::Event>& events);
+    void look_at_links(std::vector<totem::Event>& events);
+    void look_at_paths(base::Instant now);
+    void probe_paths(base::Instant now);
+    void tell_packet_bytes(std::vector<totem::Event>& events);
+    [[nodiscard]] std::size_t smallest_packet_bytes() const;
+
+    [[nodiscard]] Peer* find_peer(base::NodeId node);
+    [[nodiscard]] const Peer* find_peer(base::NodeId node) const;
+    [[nodiscard]] Link* find_link(totem::LinkId link);
+    [[nodiscard]] std::optional<std::size_t> mtu_of(const Link& link, const Peer& peer) const;
+
+    base::NodeId self_;
+    bool block_unlisted_;
+    SecureChannel channel_;
+    std::vector<Link> links_;  // Ascending by link.
+    std::vector<Peer> peers_;  // Ascending by node.
+    std::vector<base::NodeId> audience_;
+    std::optional<LinkWatch> watch_;
+
+    std::vector<Outgoing> queue_;
+    std::vector<std::byte> arena_;  // Sealed packets of one flush.
+    std::size_t arena_used_ = 0;
+    struct Pending {
+        Link* link = nullptr;
+        Burst burst;
+    };
+    std::vector<Pending> pending_;
+    std::vector<Burst> same_socket_;  // Scratch of send_pending().
+    std::vector<Part> parts_;         // Scratch of open_all().
+
+    std::size_t packet_bytes_max_ = 0;
+    base::Instant next_hello_{};
+    base::Instant next_path_look_{};
+};
+
+}  // namespace transport

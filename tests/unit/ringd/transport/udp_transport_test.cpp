@@ -1,0 +1,423 @@
+// Whole transports on real sockets of the loopback interface.
+#include "ringd/transport/udp_transport.hpp"
+
+#include <doctest/doctest.h>
+#include <poll.h>
+
+#include <algorithm>
+#include <chrono>
+#include <functional>
+#include <string>
+#include <variant>
+
+#include "common/os/clock.hpp"
+
+using base::Buffer;
+using base::NodeId;
+using totem::LinkId;
+using totem::PacketArrived;
+using totem::PeerEvidence;
+using totem::SendToAll;
+using transport::ClusterKey;
+using transport::DropCause;
+using transport::IpAddress;
+using transport::Suite;
+using transport::UdpLink;
+using transport::UdpPeer;
+using transport::UdpTransport;
+using transport::UdpTransportConfig;
+
+namespace {
+
+using Bytes = std::vector<std::byte>;
+constexpr auto kPatience = std::chrono::seconds(10);
+
+ClusterKey key_of(std::uint8_t fill) {
+    return ClusterKey::derive(Bytes(transport::kKeyBytesMin, std::byte{fill})).value();
+}
+
+Buffer packet_of(std::size_t size, std::uint32_t number) {
+    base::MutableBuffer packet(size);
+    for (std::size_t i = 0; i < size; ++i) {
+        packet.data()[i] = static_cast<std::byte>(number + i);
+    }
+    for (std::size_t i = 0; i < sizeof number && i < size; ++i) {
+        packet.data()[i] = static_cast<std::byte>(number >> (8 * i));
+    }
+    return std::move(packet).freeze();
+}
+
+bool same(const Buffer& left, const Buffer& right) {
+    return std::ranges::equal(left.bytes(), right.bytes());
+}
+
+// A port of `host` that was free a moment ago; tests bind it at once.
+IpAddress free_address(const std::string& host) {
+    const auto any = IpAddress::parse(host, 0);
+    REQUIRE(any.has_value());
+    const auto socket = transport::UdpSocket::open(
+        {.address = *any, .multicast = std::nullopt, .dscp = 0, .buffer_bytes = 4096});
+    REQUIRE(socket.has_value());
+    return socket->address();
+}
+
+struct Node {
+    std::unique_ptr<UdpTransport> transport;
+    std::vector<PacketArrived> packets;
+    std::vector<PeerEvidence> evidence;
+
+    void turn() {
+        std::vector<totem::Event> events;
+        const base::Instant now = os::now();
+        if (transport->next_deadline() <= now) transport->pass_deadline(now, events);
+        while (transport->receive(now, events)) {
+        }
+        for (totem::Event& event : events) {
+            if (auto* packet = std::get_if<PacketArrived>(&event)) packets.push_back(*packet);
+            if (auto* told = std::get_if<PeerEvidence>(&event)) evidence.push_back(*told);
+        }
+    }
+};
+
+struct ClusterConfig {
+    std::size_t nodes = 2;
+    std::vector<std::string> hosts{"127.0.0.1"};  // One a link.
+    Suite suite = Suite::Aes256Gcm;
+    bool multicast = false;
+    std::size_t mtu_max = 1500;
+    bool block_unlisted = true;
+};
+
+// Nodes 1, 2, … in this process.
+struct Cluster {
+    explicit Cluster(const ClusterConfig& wanted) : config(wanted) {
+        for (std::size_t node = 0; node < config.nodes; ++node) {
+            auto& links = addresses.emplace_back();
+            for (const std::string& host : config.hosts) {
+                links.push_back(free_address(host));
+            }
+            nodes.emplace_back();
+        }
+        for (std::size_t node = 0; node < config.nodes; ++node) {
+            start(node);
+        }
+    }
+
+    UdpPeer peer(std::size_t node) const {
+        UdpPeer peer{.node = id(node), .addresses = {}};
+        for (std::size_t link = 0; link < config.hosts.size(); ++link) {
+            peer.addresses.emplace_back(LinkId{static_cast<std::uint8_t>(link)},
+                                        addresses[node][link]);
+        }
+        return peer;
+    }
+
+    void start(std::size_t node, std::uint8_t key = 7) {
+        UdpTransportConfig made;
+        made.self = id(node);
+        made.suite = config.suite;
+        made.block_unlisted = config.block_unlisted;
+        made.socket_buffer_bytes = 1u << 20u;
+        for (std::size_t link = 0; link < config.hosts.size(); ++link) {
+            UdpLink own;
+            own.link = LinkId{static_cast<std::uint8_t>(link)};
+            own.address = addresses[node][link];
+            own.mtu_max = config.mtu_max;
+            if (config.multicast) {
+                own.multicast = transport::Multicast{
+                    .group = *IpAddress::parse("239.255.77.7", addresses[0][0].port()), .ttl = 0};
+            }
+            made.links.push_back(own);
+        }
+        for (std::size_t other = 0; other < config.nodes; ++other) {
+            if (other != node) made.peers.push_back(peer(other));
+        }
+        nodes[node] = {};
+        auto created = UdpTransport::create(made, key_of(key), os::now());
+        REQUIRE_MESSAGE(created.has_value(), created.error().text());
+        nodes[node].transport = std::move(*created);
+    }
+
+    static NodeId id(std::size_t node) { return NodeId{static_cast<std::uint32_t>(node + 1)}; }
+    UdpTransport& operator[](std::size_t node) { return *nodes[node].transport; }
+
+    // Lets everybody work until `done`; false after kPatience.
+    bool wait(const std::function<bool()>& done) {
+        const base::Instant end = os::now() + kPatience;
+        for (;;) {
+            std::vector<pollfd> polled;
+            base::Instant next = end;
+            for (Node& node : nodes) {
+                if (!node.transport) continue;
+                node.turn();
+                next = std::min(next, node.transport->next_deadline());
+                for (const int fd : node.transport->descriptors()) {
+                    polled.push_back({.fd = fd, .events = POLLIN, .revents = 0});
+                }
+            }
+            if (done()) return true;
+            const base::Instant now = os::now();
+            if (now >= end) return false;
+            const auto left = std::chrono::ceil<std::chrono::milliseconds>(next - now).count();
+            (void)::poll(polled.data(), polled.size(),
+                         static_cast<int>(std::clamp<std::int64_t>(left, 0, 1000)));
+        }
+    }
+
+    bool shake_hands() {
+        return wait([&] {
+            for (std::size_t node = 0; node < config.nodes; ++node) {
+                for (std::size_t other = 0; other < config.nodes; ++other) {
+                    if (node != other && !nodes[node].transport->is_proven(id(other))) return false;
+                }
+            }
+            return true;
+        });
+    }
+
+    ClusterConfig config;
+    std::vector<std::vector<IpAddress>> addresses;
+    std::vector<Node> nodes;
+};
+
+bool kernel_has_ipv6() {
+    return transport::UdpSocket::open({.address = *IpAddress::parse("::1", 0),
+                                       .multicast = std::nullopt,
+                                       .dscp = 0,
+                                       .buffer_bytes = 4096})
+        .has_value();
+}
+
+void send_burst_of_all_sizes(Cluster& cluster) {
+    // Data of one size, of nearly one size, small ones, and a token between them.
+    std::vector<Buffer> sent;
+    for (std::uint32_t i = 0; i < 400; ++i) {
+        const std::size_t size = i % 7 == 0 ? 64 : i % 3 == 0 ? 1290 : 1300;
+        sent.push_back(packet_of(i == 200 ? 0 : size, i));
+    }
+    for (const Buffer& packet : sent) {
+        cluster[0].queue(SendToAll{.audience = SendToAll::Audience::Configured, .packet = packet});
+    }
+    cluster[0].queue(totem::SendTo{.to = NodeId{2}, .link = {}, .packet = packet_of(200, 9999)});
+    cluster[0].flush();
+    const std::size_t nodes = cluster.config.nodes;
+    CHECK(cluster.wait([&] {
+        for (std::size_t node = 1; node < nodes; ++node) {
+            if (cluster.nodes[node].packets.size() < sent.size() + (node == 1)) return false;
+        }
+        return true;
+    }));
+    for (std::size_t node = 1; node < nodes; ++node) {
+        const auto& got = cluster.nodes[node].packets;
+        REQUIRE(got.size() == sent.size() + (node == 1));
+        for (std::size_t i = 0; i < sent.size(); ++i) {
+            CAPTURE(i);
+            CHECK(same(got[i].packet, sent[i]));
+            CHECK(got[i].from == NodeId{1});
+        }
+    }
+    CHECK(cluster.nodes[0].packets.empty());
+}
+
+}  // namespace
+
+TEST_CASE("a burst arrives in order and whole at all nodes, with every suite") {
+    for (const Suite suite : {Suite::None, Suite::Aes256Gcm, Suite::ChaCha20Poly1305}) {
+        Cluster cluster({.nodes = 3, .suite = suite});
+        REQUIRE(cluster.shake_hands());
+        send_burst_of_all_sizes(cluster);
+        // Far fewer system calls than packets: 801 of them to two receivers each.
+        CHECK(cluster[0].link_counters(LinkId{0}).system_calls_sent < 60);
+    }
+}
+
+TEST_CASE("the same over IPv6") {
+    if (!kernel_has_ipv6()) {
+        MESSAGE("no IPv6 here: skipped");
+        return;
+    }
+    Cluster cluster({.nodes = 2, .hosts = {"::1"}});
+    REQUIRE(cluster.shake_hands());
+    send_burst_of_all_sizes(cluster);
+    CHECK(cluster[0].packet_bytes_max() == 1500 - 48 - transport::kOverheadBytes);
+}
+
+TEST_CASE("the same over IP multicast, where each packet is sent once") {
+    Cluster cluster({.nodes = 3, .multicast = true});
+    REQUIRE(cluster.shake_hands());
+    const auto before = cluster[0].link_counters(LinkId{0}).packets_sent;
+    for (std::uint32_t i = 0; i < 50; ++i) {
+        cluster[0].queue(
+            SendToAll{.audience = SendToAll::Audience::Configured, .packet = packet_of(1000, i)});
+    }
+    cluster[0].flush();
+    CHECK(cluster.wait([&] {
+        return cluster.nodes[1].packets.size() == 50 && cluster.nodes[2].packets.size() == 50;
+    }));
+    // Our own multicast comes back and is told apart.
+    CHECK(cluster.wait(
+        [&] { return cluster[0].link_counters(LinkId{0}).drops.of(DropCause::FromSelf) == 50; }));
+    CHECK(cluster[0].link_counters(LinkId{0}).packets_sent - before < 60);
+    CHECK(cluster.nodes[0].packets.empty());
+}
+
+TEST_CASE("what is sent before the handshake is done is not lost") {
+    Cluster cluster({.nodes = 2});
+    cluster[0].queue(
+        SendToAll{.audience = SendToAll::Audience::Configured, .packet = packet_of(100, 1)});
+    cluster[0].flush();
+    CHECK(cluster.wait([&] { return cluster.nodes[1].packets.size() == 1; }));
+    CHECK(same(cluster.nodes[1].packets.front().packet, packet_of(100, 1)));
+}
+
+TEST_CASE("a restarted node is heard again at once, and its peers count its lives") {
+    Cluster cluster({.nodes = 2});
+    for (std::uint32_t life = 1; life <= 5; ++life) {
+        REQUIRE(cluster.shake_hands());
+        cluster[1].queue(totem::SendTo{.to = NodeId{1}, .link = {}, .packet = packet_of(99, life)});
+        cluster[1].flush();
+        CHECK(cluster.wait([&] { return cluster.nodes[0].packets.size() == life; }));
+        CHECK(cluster[0].peer_counters(NodeId{2}).lives_proven == life);
+        cluster.nodes[1] = {};
+        cluster.start(1);
+    }
+}
+
+TEST_CASE("the audience is the members that were named, and no other") {
+    Cluster cluster({.nodes = 3});
+    REQUIRE(cluster.shake_hands());
+    cluster[0].set_audience({.members = {NodeId{3}}});
+    cluster[0].queue(
+        SendToAll{.audience = SendToAll::Audience::Members, .packet = packet_of(10, 1)});
+    cluster[0].set_audience({.members = {NodeId{2}, NodeId{3}}});
+    cluster[0].queue(
+        SendToAll{.audience = SendToAll::Audience::Members, .packet = packet_of(10, 2)});
+    cluster[0].flush();
+    CHECK(cluster.wait([&] {
+        return cluster.nodes[1].packets.size() == 1 && cluster.nodes[2].packets.size() == 2;
+    }));
+    CHECK(same(cluster.nodes[1].packets.front().packet, packet_of(10, 2)));
+}
+
+TEST_CASE("with two links a packet arrives once, and on the link that was chosen") {
+    Cluster cluster({.nodes = 2, .hosts = {"127.0.0.1", "127.0.0.2"}});
+    REQUIRE(cluster.shake_hands());
+    const auto send = [&](std::uint32_t number, std::optional<LinkId> link) {
+        cluster[0].queue(
+            totem::SendTo{.to = NodeId{2}, .link = link, .packet = packet_of(50, number)});
+        cluster[0].flush();
+        CHECK(cluster.wait([&] { return cluster.nodes[1].packets.size() == number; }));
+    };
+    const auto on_link = [&](std::uint8_t link) {
+        return cluster[1].link_counters(LinkId{link}).packets_received;
+    };
+    // No link chosen: on both, and the second copy is a replay.
+    send(1, std::nullopt);
+    CHECK(cluster.wait(
+        [&] { return cluster[1].peer_counters(NodeId{1}).drops.of(DropCause::Replayed) > 0; }));
+    cluster[0].use_link({.peer = NodeId{2}, .link = LinkId{1}});
+    send(2, std::nullopt);
+    CHECK(cluster.nodes[1].packets.back().link == LinkId{1});
+    send(3, LinkId{0});
+    CHECK(cluster.nodes[1].packets.back().link == LinkId{0});
+    CHECK(on_link(0) > 0);
+    CHECK(on_link(1) > 0);
+}
+
+TEST_CASE("a port where nobody listens is evidence about that peer on that link") {
+    Cluster cluster({.nodes = 3});
+    REQUIRE(cluster.shake_hands());
+    cluster.nodes[2] = {};
+    for (int i = 0; i < 20; ++i) {
+        cluster[0].queue(
+            SendToAll{.audience = SendToAll::Audience::Configured, .packet = packet_of(100, 1)});
+        cluster[0].flush();
+    }
+    CHECK(cluster.wait([&] { return !cluster.nodes[0].evidence.empty(); }));
+    CHECK(cluster.nodes[0].evidence.front().peer == NodeId{3});
+    CHECK(cluster.nodes[0].evidence.front().link == LinkId{0});
+    CHECK(cluster.nodes[0].evidence.front().kind == PeerEvidence::Kind::PortUnreachable);
+    // The error is told at a later call, which must not cost the packets of that call.
+    CHECK(cluster.wait([&] { return cluster.nodes[1].packets.size() == 20; }));
+    CHECK(cluster[0].link_counters(LinkId{0}).not_sent == 0);
+}
+
+TEST_CASE("an obituary is evidence, and comes from whoever holds its bytes") {
+    Cluster cluster({.nodes = 3});
+    REQUIRE(cluster.shake_hands());
+    const auto bytes = transport::encode_obituary(cluster[1].make_obituary());
+    cluster.nodes[1] = {};
+    const auto obituary = transport::decode_obituary(bytes);
+    REQUIRE(obituary.has_value());
+    CHECK(obituary->paths.size() == 2);
+    CHECK(transport::send_obituary(*obituary, 3) == 6);
+    const auto told = [&](std::size_t node) {
+        return std::ranges::count_if(cluster.nodes[node].evidence, [](const PeerEvidence& seen) {
+            return seen.kind == PeerEvidence::Kind::Obituary && seen.peer == NodeId{2};
+        });
+    };
+    CHECK(cluster.wait([&] {
+        return cluster[0].peer_counters(NodeId{2}).drops.of(DropCause::StaleIncarnation) >= 2 &&
+               cluster[2].peer_counters(NodeId{2}).drops.of(DropCause::StaleIncarnation) >= 2;
+    }));
+    CHECK(told(0) == 1);
+    CHECK(told(2) == 1);
+}
+
+TEST_CASE("a node of another cluster and noise are counted and change nothing") {
+    Cluster cluster({.nodes = 3});
+    REQUIRE(cluster.shake_hands());
+    cluster.nodes[2] = {};
+    cluster.start(2, 8);
+    auto noise = transport::UdpSocket::open({.address = *IpAddress::parse("127.0.0.1", 0),
+                                             .multicast = std::nullopt,
+                                             .dscp = 0,
+                                             .buffer_bytes = 4096});
+    REQUIRE(noise.has_value());
+    const Bytes garbage(300, std::byte{0x5a});
+    const transport::Burst burst{
+        .to = &cluster.addresses[0][0], .bytes = garbage, .segment_bytes = 100};
+    noise->send(std::span(&burst, 1));
+    CHECK(cluster.wait([&] {
+        const auto drops = cluster[0].link_counters(LinkId{0}).drops;
+        return drops.of(DropCause::ForeignCluster) > 0 && drops.of(DropCause::NotOurs) == 3;
+    }));
+    CHECK(cluster.nodes[0].packets.empty());
+    CHECK(cluster[0].is_proven(NodeId{2}));
+    CHECK_FALSE(cluster[2].is_proven(NodeId{1}));
+}
+
+TEST_CASE("packets from an address that is not the sender's are refused, unless allowed") {
+    for (const bool block : {true, false}) {
+        Cluster cluster({.nodes = 2, .block_unlisted = block});
+        REQUIRE(cluster.shake_hands());
+        // Node 1 is told another address of node 2 than the one node 2 sends from.
+        UdpPeer moved = cluster.peer(1);
+        moved.addresses.front().second =
+            IpAddress::parse("127.0.0.9", cluster.addresses[1][0].port()).value();
+        cluster[0].configure_peers(os::now(), std::span(&moved, 1));
+        cluster[1].queue(totem::SendTo{.to = NodeId{1}, .link = {}, .packet = packet_of(10, 1)});
+        cluster[1].flush();
+        CHECK(cluster.wait([&] {
+            return block
+                       ? cluster[0].link_counters(LinkId{0}).drops.of(DropCause::UnlistedAddress) >
+                             0
+                       : cluster.nodes[0].packets.size() == 1;
+        }));
+        if (block) CHECK(cluster.nodes[0].packets.empty());
+    }
+}
+
+TEST_CASE("the largest packet follows the path, and a larger one is counted, not cut") {
+    Cluster cluster({.nodes = 2, .mtu_max = 0});
+    REQUIRE(cluster.shake_hands());
+    // The loopback interface carries 64 KiB; without a limit jumbo frames are the most.
+    CHECK(cluster[0].packet_bytes_max() == 9000 - 28 - transport::kOverheadBytes);
+    const std::size_t largest = cluster[0].packet_bytes_max();
+    cluster[0].queue(totem::SendTo{.to = NodeId{2}, .link = {}, .packet = packet_of(largest, 1)});
+    cluster[0].flush();
+    CHECK(cluster.wait([&] { return cluster.nodes[1].packets.size() == 1; }));
+
+    Cluster limited({.nodes = 2, .mtu_max = 1400});
+    CHECK(limited[0].packet_bytes_max() == 1400 - 28 - transport::kOverheadBytes);
+}
