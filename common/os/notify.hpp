@@ -1,0 +1,28 @@
+// What a daemon tells the service manager, or `haloctl node` (sd_notify(3)). Without a manager all
+// of it does nothing.
+#pragma once
+
+#include <string>
+
+#include "common/os/event_loop.hpp"
+
+namespace os {
+
+void notify_ready();
+void notify_stopping();
+void notify_reloading();
+
+// One line for `systemctl status`.
+void notify_status(const std::string& text);
+
+// Keeps a duplicate of `fd` under `name` for our next life, which finds it in HandedDown. A name of
+// letters, digits, '-' and '_', at most 255. An older one of the same name is replaced.
+Result<void> store_descriptor(const std::string& name, int fd);
+void forget_descriptor(const std::string& name);
+
+// Tells the manager that the loop still turns, twice in the time it allows. A loop that hangs, or
+// turns without reaching its end, is killed and restarted. Does nothing when no watchdog is asked
+// for. Call once, before run().
+void feed_watchdog(EventLoop& loop);
+
+}  // namespace os
