@@ -2,17 +2,18 @@
 
 #include <fcntl.h>
 #include <sys/eventfd.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include <array>
 #include <cinttypes>
 #include <csignal>
 #include <cstdio>
+#include <span>
 #include <string>
 #include <string_view>
 
 #include "common/base/invariant.hpp"
+#include "common/os/durable_file.hpp"
 
 namespace ringd {
 namespace {
@@ -59,24 +60,9 @@ os::Result<std::optional<base::RingId>> load_ring_id(const std::filesystem::path
 }
 
 os::Result<void> store_ring_id(const std::filesystem::path& path, base::RingId ring) {
-    const std::filesystem::path next = path.string() + ".new";
-    const os::UniqueFd file(::open(next.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600));
-    if (!file.is_open()) return os::last_error("create " + next.string());
     const std::string text = text_of(ring);
-    const ssize_t written = ::write(file.get(), text.data(), text.size());
-    if (written != static_cast<ssize_t>(text.size())) {
-        if (written >= 0) errno = ENOSPC;
-        return os::last_error("write " + next.string());
-    }
-    if (::fsync(file.get()) != 0) return os::last_error("fsync " + next.string());
-    if (::rename(next.c_str(), path.c_str()) != 0) {
-        return os::last_error("rename " + next.string() + " to " + path.string());
-    }
-    const std::filesystem::path folder = path.has_parent_path() ? path.parent_path() : ".";
-    const os::UniqueFd directory(::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-    if (!directory.is_open()) return os::last_error("open " + folder.string());
-    if (::fsync(directory.get()) != 0) return os::last_error("fsync " + folder.string());
-    return {};
+    return os::write_durably(path.string(), std::as_bytes(std::span(text)), 0600,
+                             os::Existing::Replace);
 }
 
 base::RingId ring_id_without_file(std::uint64_t unix_seconds) {
