@@ -1,0 +1,76 @@
+// Flow control: what a sender may have outstanding, and what a slow receiver does to its groups.
+#include <algorithm>
+
+#include "cpgd/core/core.hpp"
+
+namespace cpg {
+namespace {
+
+// A credit is due when this part of the window came back.
+constexpr std::size_t kCreditsAWindow = 8;
+
+}  // namespace
+
+void Core::look_at_queue(Context& context, ClientSession& session) {
+    const SessionLimits& limits = config_.session;
+    if (session.queued_bytes > limits.hard_bytes) to_end_.insert(session.id);
+    const bool is_slow =
+        session.queued_bytes > (session.is_slow ? limits.low_bytes : limits.high_bytes);
+    if (is_slow == session.is_slow) return;
+    session.is_slow = is_slow;
+    session.progress = context.now;
+    is_flow_due_ = true;
+}
+
+// Tells the other nodes of each group whose state changed. What we told is taken back when it no
+// longer holds; a group without a member here needs no word: its stop ended with that member.
+void Core::submit_flow() {
+    const auto tell = [this](const std::string& group, bool stop) {
+        pending_.push_back({.record = Flow{.group = group, .stop = stop}});
+        counters_.group_stops += stop ? 1 : 0;
+    };
+    std::set<std::string> slow;
+    for (const auto& [id, client] : clients_) {
+        const Session* session = client.is_slow ? groups_.find({self_, id}) : nullptr;
+        if (session == nullptr) continue;
+        for (const auto& [handle, group] : session->handles) {
+            slow.insert(groups_.at(group).name);
+        }
+    }
+    for (const std::string& group : slow) {
+        if (!stops_.contains(group)) tell(group, true);
+    }
+    for (const std::string& group : stops_) {
+        if (!slow.contains(group)) tell(group, false);
+    }
+    stops_ = std::move(slow);
+}
+
+std::size_t Core::window_of(const ClientSession& session) const {
+    const Session* known = groups_.find(key_of(session));
+    if (known == nullptr) return config_.session.window_bytes;
+    const bool is_stopped = std::ranges::any_of(known->handles, [this](const auto& handle) {
+        return !groups_.at(handle.second).stopped_by.empty();
+    });
+    return is_stopped ? 0 : config_.session.window_bytes;
+}
+
+void Core::send_credit(Context& context) {
+    for (auto& [id, client] : clients_) {
+        if (!client.requests) continue;
+        const std::size_t window = is_window_due_ ? window_of(client) : client.told_window;
+        const bool is_due =
+            client.uncredited_bytes * kCreditsAWindow >= config_.session.window_bytes;
+        if (window == client.told_window && !is_due) continue;
+        const Session* known = groups_.find(key_of(client));
+        client.uncredited_bytes = 0;
+        client.told_window = window;
+        client.since_closed_bytes = 0;
+        context.actions.emplace_back(SendToClient{
+            .connection = *client.requests,
+            .frame = protocol::cpg::Credit{.taken = known == nullptr ? 0 : known->number,
+                                           .window_bytes = window}});
+    }
+}
+
+}  // namespace cpg
