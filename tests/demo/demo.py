@@ -26,8 +26,8 @@ import netns  # noqa: E402
 
 HELP = [
     ("kill N", "kill -9 of node N's daemons"), ("start N", "start them again"),
-    ("stop N", "stop node N in order"), ("freeze N / thaw N", "suspend the whole host, resume it"),
-    ("cut A B", "cut the cable between two"), ("mute A B", "B no longer hears A, but A hears B"),
+    ("stop N", "stop node N in order"), ("freeze N, thaw N", "suspend the whole host, resume"),
+    ("cut A B", "cut the cable between two"), ("mute A B", "B does not hear A, A hears B"),
     ("loss A B 20", "B loses 20 % of what A sends"), ("split 1,2 3", "partition"),
     ("heal", "end all cuts and losses"), ("status N", "haloctl status on node N"),
     ("say N TEXT", "speak as node N"), ("quit", "end (or Ctrl-C)"),
@@ -109,9 +109,9 @@ class Node:
         except BrokenPipeError:
             pass
 
-    def chatter(self):
+    def chatter(self, words=None):
         self.said += 1
-        text = f"{self.number}.{self.said} {random.choice(PHRASES)}"
+        text = f"{self.number}.{self.said} {words or random.choice(PHRASES)}"
         self.say(text)
         return f"{self.number} {text}"
 
@@ -124,7 +124,7 @@ class Demo:
         self.nodes = {n: Node(host, engine, build, self._events) for n, host in network.hosts.items()}
         self.order = OrderCheck(list(self.nodes))
         self.began = time.monotonic()
-        self.note = ""
+        self.note = "Try: kill 2, then start 2. Or: split 1 2,3 (watch both sides go on), then heal."
         self.cuts = []
         for node in self.nodes.values():
             node.start()
@@ -139,7 +139,7 @@ class Demo:
             kind, _, rest = line.partition(" ")
             if kind == "message":
                 self.order.delivered(number, rest)
-                node.lines.append(("message", rest))
+                node.lines.append(("message", rest.partition(" ")[2]))
             elif kind == "members":
                 node.members = tuple(sorted(int(n) for n in rest.split()))
                 node.state = "up"
@@ -227,7 +227,7 @@ class Demo:
         return "all nodes hear each other again"
 
     def do_say(self, n, *words):
-        self._node(n).say(f"{n}.{time.monotonic_ns() % 10**9} " + " ".join(words))
+        self._node(n).chatter(" ".join(words))
         return ""
 
     def do_status(self, n):
