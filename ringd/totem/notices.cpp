@@ -42,11 +42,11 @@ base::Expected<TokenRequest, WireError> decode_token_request(std::span<const std
 base::Buffer encode_token_request(const TokenRequest& request) {
     return encode_visit(request, PacketType::TokenRequest);
 }
-base::Expected<TokenParked, WireError> decode_token_parked(std::span<const std::byte> packet) {
-    return decode_visit<TokenParked>(packet, PacketType::TokenParked);
+base::Expected<TokenSeen, WireError> decode_token_seen(std::span<const std::byte> packet) {
+    return decode_visit<TokenSeen>(packet, PacketType::TokenSeen);
 }
-base::Buffer encode_token_parked(const TokenParked& parked) {
-    return encode_visit(parked, PacketType::TokenParked);
+base::Buffer encode_token_seen(const TokenSeen& seen) {
+    return encode_visit(seen, PacketType::TokenSeen);
 }
 
 base::Expected<Leave, WireError> decode_leave(std::span<const std::byte> packet) {

@@ -1,5 +1,5 @@
-// The three smallest packets: the request for a parked token, the answer of who parks it, and the
-// farewell of a node that leaves.
+// The three smallest packets: the request for a parked token, the word that a token arrived, and
+// the farewell of a node that leaves.
 #pragma once
 
 #include <cstdint>
@@ -19,12 +19,13 @@ struct TokenRequest {
     friend bool operator==(const TokenRequest&, const TokenRequest&) = default;
 };
 
-// "The token with this number arrived and stays here": ends its retransmission.
-struct TokenParked {
+// "The token with this number arrived here": ends its retransmission. Said by who parks the token,
+// and to who sent a duplicate.
+struct TokenSeen {
     base::RingId ring{};
     TokenSeq token_seq{};
 
-    friend bool operator==(const TokenParked&, const TokenParked&) = default;
+    friend bool operator==(const TokenSeen&, const TokenSeen&) = default;
 };
 
 // "I go, in this incarnation": no time-out is needed to know that I am gone.
@@ -37,9 +38,9 @@ struct Leave {
 [[nodiscard]] base::Expected<TokenRequest, WireError> decode_token_request(
     std::span<const std::byte> packet);
 [[nodiscard]] base::Buffer encode_token_request(const TokenRequest& request);
-[[nodiscard]] base::Expected<TokenParked, WireError> decode_token_parked(
+[[nodiscard]] base::Expected<TokenSeen, WireError> decode_token_seen(
     std::span<const std::byte> packet);
-[[nodiscard]] base::Buffer encode_token_parked(const TokenParked& parked);
+[[nodiscard]] base::Buffer encode_token_seen(const TokenSeen& seen);
 [[nodiscard]] base::Expected<Leave, WireError> decode_leave(std::span<const std::byte> packet);
 [[nodiscard]] base::Buffer encode_leave(const Leave& leave);
 

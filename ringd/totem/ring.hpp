@@ -11,13 +11,16 @@
 #include "ringd/totem/actions.hpp"
 #include "ringd/totem/events.hpp"
 #include "ringd/totem/ring_config.hpp"
+#include "ringd/totem/ring_stats.hpp"
+#include "ringd/totem/states.hpp"
 
 namespace totem {
 
 class Ring {
   public:
     // `last_ring` is what StoreRing last made durable, or a default RingId on the very first start.
-    // `seed` feeds the only randomness (jitter of timers). The ring starts in gather, at `now`:
+    // `seed` feeds the only randomness and names this run of the process to its peers, which notice
+    // a restart by it: it must differ from start to start. The ring starts in gather, at `now`:
     // call step with DeadlinePassed at once.
     Ring(const RingConfig& config, base::RingId last_ring, std::uint64_t seed, Instant now);
 
@@ -26,10 +29,48 @@ class Ring {
     void step(Instant now, const Event& event, std::vector<Action>& actions);
 
     // When to step with DeadlinePassed, if nothing else happens before. Ask again after each step.
+    // None: it has left.
     [[nodiscard]] std::optional<Instant> next_deadline() const;
 
     // Bytes of items that Submitted may bring now; 0: wait for Taken.
     [[nodiscard]] std::size_t submit_room() const;
+
+    [[nodiscard]] const RingStats& stats() const { return core_.stats; }
+    [[nodiscard]] const Trace& trace() const { return core_.trace; }
+    [[nodiscard]] RingStatus status() const;
+    [[nodiscard]] const State& state() const { return state_; }
+
+  private:
+    void handle(Context& context, const PacketArrived& event);
+    void handle(Context& context, const Drained& event);
+    void handle(Context& context, const DeadlinePassed& event);
+    void handle(Context& context, const Submitted& event);
+    void handle(Context& context, const RingStored& event);
+    void handle(Context& context, const PeerEvidence& event);
+    void handle(Context& context, const Paused& event);
+    void handle(Context& context, const LeaveRequested& event);
+    void handle(Context& context, const PeersConfigured& event);
+    void handle(Context& context, const PacketBytesChanged& event);
+
+    void handle_packet(Context& context, base::NodeId from, LinkId link, const base::Buffer& packet,
+                       bool assembled);
+    void handle_heartbeat(Context& context, base::NodeId from, LinkId link,
+                          const base::Buffer& packet);
+    void handle_join(Context& context, base::NodeId from, const base::Buffer& packet);
+    void handle_leave(Context& context, base::NodeId from, const base::Buffer& packet);
+    void handle_part(Context& context, base::NodeId from, LinkId link, const base::Buffer& packet);
+    void handle_data(Context& context, const base::Buffer& packet);
+
+    // Brings the failure detector's view into the own row; sends what heartbeats are due.
+    void look_at_peers(Context& context);
+    void learn_rows(Context& context, base::NodeId from, const std::vector<Row>& rows);
+    void go_on_leaving(Context& context);
+    void change(Next next);
+    void check_invariants() const;
+
+    Core core_;
+    State state_;
+    bool rows_changed_ = false;  // In this step.
 };
 
 }  // namespace totem

@@ -22,7 +22,7 @@ enum class PacketType : std::uint8_t {
     RecoveryToken = 5,
     Heartbeat = 6,
     TokenRequest = 7,
-    TokenParked = 8,
+    TokenSeen = 8,
     Leave = 9,
     Part = 10,
 };

@@ -1,0 +1,86 @@
+#include "ringd/totem/connectivity.hpp"
+
+#include "common/base/invariant.hpp"
+
+namespace totem {
+
+Connectivity::Connectivity(base::NodeId self, std::uint64_t incarnation)
+    : own_{.node = self, .incarnation = incarnation, .version = 1, .hears = {self}} {}
+
+void Connectivity::set_configured(const NodeSet& nodes) {
+    configured_ = nodes;
+    std::erase_if(rows_, [&](const auto& entry) { return !configured_.contains(entry.first); });
+}
+
+bool Connectivity::set_heard(base::NodeId node, bool heard) {
+    INVARIANT(node != own_.node);
+    const bool changed = heard ? own_.hears.insert(node) : own_.hears.erase(node);
+    if (changed) ++own_.version;
+    return changed;
+}
+
+bool Connectivity::learn(const Row& row, Source source) {
+    if (row.node == own_.node || !configured_.contains(row.node)) return false;
+    if (is_dead(row.node, row.incarnation)) return false;
+
+    const auto known = rows_.find(row.node);
+    if (known == rows_.end()) {
+        rows_.emplace(row.node, row);
+        return true;
+    }
+    const bool same_process = known->second.incarnation == row.incarnation;
+    if (same_process && row.version <= known->second.version) return false;
+    if (!same_process) {
+        if (source == Source::Relayed && own_.hears.contains(row.node)) return false;
+        dead_[row.node] = known->second.incarnation;
+    }
+    known->second = row;
+    return true;
+}
+
+void Connectivity::forget(base::NodeId node) {
+    const auto known = rows_.find(node);
+    if (known == rows_.end()) return;
+    dead_[node] = known->second.incarnation;
+    rows_.erase(known);
+}
+
+const Row* Connectivity::row_of(base::NodeId node) const {
+    if (node == own_.node) return &own_;
+    const auto known = rows_.find(node);
+    return known == rows_.end() ? nullptr : &known->second;
+}
+
+std::vector<Row> Connectivity::all_rows() const {
+    std::vector<Row> rows{own_};
+    for (const auto& [node, row] : rows_)
+        rows.push_back(row);
+    return rows;
+}
+
+NodeSet Connectivity::proposal() const {
+    NodeSet nodes{own_.node};
+    for (const auto& [node, row] : rows_)
+        nodes.insert(node);
+    MutualGraph graph(nodes);
+    for (auto a = nodes.begin(); a != nodes.end(); ++a) {
+        for (auto b = a + 1; b != nodes.end(); ++b) {
+            if (mutual(*a, *b)) graph.connect(*a, *b);
+        }
+    }
+    return ring_of(graph, own_.node);
+}
+
+bool Connectivity::mutual(base::NodeId a, base::NodeId b) const {
+    const Row* row_a = row_of(a);
+    const Row* row_b = row_of(b);
+    return row_a != nullptr && row_b != nullptr && row_a->hears.contains(b) &&
+           row_b->hears.contains(a);
+}
+
+bool Connectivity::is_dead(base::NodeId node, std::uint64_t incarnation) const {
+    const auto dead = dead_.find(node);
+    return dead != dead_.end() && dead->second == incarnation;
+}
+
+}  // namespace totem

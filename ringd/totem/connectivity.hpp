@@ -1,0 +1,55 @@
+// What this node knows of who hears whom: one row a node, its own among them.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <set>
+#include <vector>
+
+#include "ringd/totem/partition.hpp"
+#include "ringd/totem/row.hpp"
+
+namespace totem {
+
+class Connectivity {
+  public:
+    Connectivity(base::NodeId self, std::uint64_t incarnation);
+
+    // Rows of others are believed about these nodes only (and self).
+    void set_configured(const NodeSet& nodes);
+    [[nodiscard]] bool is_configured(base::NodeId node) const { return configured_.contains(node); }
+
+    [[nodiscard]] const Row& own() const { return own_; }
+    // Gives whether the row changed; then it has a new version.
+    bool set_heard(base::NodeId node, bool heard);
+
+    enum class Source : std::uint8_t { Itself, Relayed };
+    // Gives whether something was learnt. A relayed row never contradicts what the node itself
+    // said: of two incarnations a third party cannot tell which one is the newer.
+    bool learn(const Row& row, Source source);
+
+    // The node's process is gone: rows of this incarnation that still travel are not believed.
+    void forget(base::NodeId node);
+
+    [[nodiscard]] const Row* row_of(base::NodeId node) const;
+
+    // This node's row first, then the others, ascending.
+    [[nodiscard]] std::vector<Row> all_rows() const;
+
+    // The ring that this node belongs to, by ring_of over what is known.
+    [[nodiscard]] NodeSet proposal() const;
+
+    // Do both hear each other, as far as is known?
+    [[nodiscard]] bool mutual(base::NodeId a, base::NodeId b) const;
+
+  private:
+    [[nodiscard]] bool is_dead(base::NodeId node, std::uint64_t incarnation) const;
+
+    Row own_;
+    NodeSet configured_;
+    std::map<base::NodeId, Row> rows_;
+    std::map<base::NodeId, std::uint64_t> dead_;  // The incarnation that ended last.
+};
+
+}  // namespace totem

@@ -1,0 +1,90 @@
+#include "ringd/totem/delivery.hpp"
+
+#include "common/base/invariant.hpp"
+
+namespace totem {
+
+void Delivery::deliver(const MessageStore& store, Seq safe_line, std::vector<Action>& actions) {
+    while (delivered_ < store.aru()) {
+        const MessageStore::Message* message = store.find(next(delivered_));
+        INVARIANT(message != nullptr);
+        if (!deliver_packet(next(delivered_), *message, safe_line, actions)) return;
+    }
+}
+
+void Delivery::deliver_transitional(const MessageStore& store, Seq high,
+                                    const NodeSet& transitional, std::vector<Action>& actions) {
+    bool gap_seen = false;
+    for (Seq seq = next(delivered_); seq <= high; seq = next(seq)) {
+        const MessageStore::Message* message = store.find(seq);
+        if (message == nullptr) {
+            gap_seen = true;
+            chunks_done_ = 0;
+            continue;
+        }
+        if (gap_seen && !transitional.contains(message->sender)) continue;
+        // Every member of the transitional configuration holds it: that is all safe can mean here.
+        const bool whole = deliver_packet(seq, *message, seq, actions);
+        INVARIANT(whole);
+    }
+}
+
+bool Delivery::deliver_packet(Seq seq, const MessageStore::Message& message, Seq safe_line,
+                              std::vector<Action>& actions) {
+    ChunkReader reader(message.packet.bytes(), chunks_done_);
+    while (const auto chunk = reader.next()) {
+        const bool must_wait =
+            chunk->last && chunk->guarantee == Guarantee::Safe && seq > safe_line;
+        if (must_wait) return false;
+        deliver_chunk(seq, message, *chunk, actions);
+        ++chunks_done_;
+    }
+    delivered_ = seq;
+    chunks_done_ = 0;
+    items_completed_ = 0;
+    return true;
+}
+
+void Delivery::deliver_chunk(Seq seq, const MessageStore::Message& message, const Chunk& chunk,
+                             std::vector<Action>& actions) {
+    Deliver item{.ring = ring_,
+                 .seq = seq,
+                 .index = items_completed_,
+                 .sender = message.sender,
+                 .guarantee = chunk.guarantee,
+                 .payload = {}};
+    if (chunk.first && chunk.last) {
+        partials_.erase(message.sender);
+        item.payload = message.packet.slice(chunk.offset, chunk.length);
+        ++items_completed_;
+        actions.emplace_back(std::move(item));
+        return;
+    }
+
+    if (chunk.first) partials_[message.sender] = {.item_bytes = chunk.item_bytes, .bytes = {}};
+    const auto partial = partials_.find(message.sender);
+    // A continuation of nothing: its beginning lies in a gap that the transitional configuration
+    // skipped, or its sender broke the protocol. Either way there is no item to complete.
+    if (partial == partials_.end()) return;
+    std::vector<std::byte>& bytes = partial->second.bytes;
+    // The vector grows as bytes come in: an announced size alone reserves nothing.
+    const bool fits = partial->second.item_bytes == chunk.item_bytes &&
+                      bytes.size() + chunk.length <= chunk.item_bytes;
+    if (!fits) {
+        partials_.erase(partial);
+        return;
+    }
+    const auto part = message.packet.bytes().subspan(chunk.offset, chunk.length);
+    bytes.insert(bytes.end(), part.begin(), part.end());
+    if (!chunk.last) return;
+
+    const bool complete = bytes.size() == chunk.item_bytes;
+    if (complete) {
+        item.payload = base::Buffer::copy_of(bytes);
+        ++items_completed_;
+        actions.emplace_back(std::move(item));
+    }
+    partials_.erase(partial);
+}
+
+}  // namespace totem

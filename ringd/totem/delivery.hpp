@@ -1,0 +1,54 @@
+// From the ordered messages of one ring to items: where delivery stands, what a safe item waits
+// for, and the items that are put together from fragments.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <map>
+#include <vector>
+
+#include "ringd/totem/actions.hpp"
+#include "ringd/totem/data_packet.hpp"
+#include "ringd/totem/message_store.hpp"
+#include "ringd/totem/node_set.hpp"
+
+namespace totem {
+
+class Delivery {
+  public:
+    explicit Delivery(base::RingId ring) : ring_(ring) {}
+
+    // Delivers in the regular configuration: all that lies before the first gap and before the
+    // first safe item above `safe_line`. Appends Deliver actions.
+    void deliver(const MessageStore& store, Seq safe_line, std::vector<Action>& actions);
+
+    // Delivers in the transitional configuration: all messages up to `high`, of which each that
+    // some member of `transitional` holds is here. After the first gap only what came from these
+    // members: what others sent may follow, in causal order, from a message that is missing.
+    void deliver_transitional(const MessageStore& store, Seq high, const NodeSet& transitional,
+                              std::vector<Action>& actions);
+
+    // All up to here was delivered; what follows may be partly.
+    [[nodiscard]] Seq delivered() const { return delivered_; }
+
+  private:
+    // An item of which the last fragments are missing yet.
+    struct Partial {
+        std::uint32_t item_bytes = 0;
+        std::vector<std::byte> bytes;
+    };
+
+    // Gives false when a safe item stops it.
+    bool deliver_packet(Seq seq, const MessageStore::Message& message, Seq safe_line,
+                        std::vector<Action>& actions);
+    void deliver_chunk(Seq seq, const MessageStore::Message& message, const Chunk& chunk,
+                       std::vector<Action>& actions);
+
+    base::RingId ring_;
+    Seq delivered_{};
+    std::uint32_t chunks_done_ = 0;      // Of the message after delivered_.
+    std::uint32_t items_completed_ = 0;  // By that message.
+    std::map<base::NodeId, Partial> partials_;
+};
+
+}  // namespace totem

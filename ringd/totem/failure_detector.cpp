@@ -1,0 +1,303 @@
+#include "ringd/totem/failure_detector.hpp"
+
+#include <algorithm>
+
+#include "common/base/invariant.hpp"
+
+namespace totem {
+namespace {
+
+// Up to here all-to-all heartbeats at the configured interval are no load worth speaking of.
+constexpr std::size_t kNodesAtFullRate = 32;
+
+// A path that was silent for too long must show this many heartbeats before it counts again, so
+// that one that drops most packets does not flap.
+constexpr std::uint32_t kBeatsToRevive = 3;
+
+// Between two probes of a peer whose port answers "unreachable".
+constexpr Duration kProbeInterval = std::chrono::milliseconds(10);
+
+// How many mean deviations beyond the usual gap a silence must last.
+constexpr int kJitterFactor = 6;
+
+Duration smoothed(Duration mean, Duration sample, int weight) {
+    return mean + (sample - mean) / weight;
+}
+
+}  // namespace
+
+FailureDetector::FailureDetector(const RingConfig& config, Instant now) : config_(config) {
+    configure(config.peers, now);
+}
+
+void FailureDetector::configure(const std::vector<Peer>& peers, Instant now) {
+    std::map<base::NodeId, PeerState> kept;
+    nodes_.clear();
+    for (const Peer& peer : peers) {
+        PeerState state;
+        const auto before = peers_.find(peer.node);
+        if (before != peers_.end()) state = std::move(before->second);
+        std::vector<Path> paths;
+        for (const LinkId link : peer.links) {
+            const auto same = std::ranges::find_if(
+                state.paths, [&](const Path& path) { return path.health.link == link; });
+            if (same != state.paths.end()) {
+                paths.push_back(*same);
+            } else {
+                paths.emplace_back();
+                paths.back().health.link = link;
+                paths.back().beat_due = now;
+                paths.back().reply_due = true;  // That is: ask at once.
+            }
+        }
+        state.paths = std::move(paths);
+        choose_best(state);
+        kept.emplace(peer.node, std::move(state));
+        nodes_.push_back(peer.node);
+    }
+    peers_ = std::move(kept);
+    next_tick_ = now;
+}
+
+void FailureDetector::packet_arrived(base::NodeId peer, LinkId link, Instant now) {
+    Path* path = path_of(peer, link);
+    if (path == nullptr) return;
+    PeerState& state = peers_.at(peer);
+    if (state.dead_incarnation) return;
+    state.unreachable = 0;
+    state.probing = false;
+    // Traffic keeps a path up; only heartbeats bring it up.
+    if (path->health.up) path->health.last_heard = now;
+}
+
+void FailureDetector::heartbeat_arrived(base::NodeId peer, LinkId link, const Heartbeat& heartbeat,
+                                        Instant now) {
+    Path* path = path_of(peer, link);
+    if (path == nullptr) return;
+    PeerState& state = peers_.at(peer);
+    if (state.dead_incarnation == heartbeat.row.incarnation) return;
+    state.dead_incarnation.reset();
+    state.unreachable = 0;
+    state.probing = false;
+
+    path->peer_sent_ns = heartbeat.sent_ns;
+    path->peer_sent_at = now;
+    if (heartbeat.reply_wanted) {
+        path->beat_due = now;
+        next_tick_ = now;
+    }
+
+    const auto now_ns = static_cast<std::uint64_t>(now.time_since_epoch().count());
+    if (heartbeat.echo_ns != 0 && heartbeat.echo_ns <= now_ns &&
+        heartbeat.echo_age_ns <= now_ns - heartbeat.echo_ns) {
+        const Duration rtt{
+            static_cast<std::int64_t>(now_ns - heartbeat.echo_ns - heartbeat.echo_age_ns)};
+        path->health.rtt =
+            path->health.rtt == Duration{} ? rtt : smoothed(path->health.rtt, rtt, 8);
+    }
+    if (path->last_beat) {
+        const Duration gap = now - *path->last_beat;
+        const Duration mean = path->mean_gap == Duration{} ? gap : path->mean_gap;
+        const Duration deviation = gap > mean ? gap - mean : mean - gap;
+        path->mean_gap = smoothed(mean, gap, 16);
+        path->health.jitter = smoothed(path->health.jitter, deviation, 16);
+    }
+    path->last_beat = now;
+
+    ++path->beats_since_down;
+    const bool proven = !state.ever_heard || path->beats_since_down >= kBeatsToRevive;
+    if (path->health.up || (proven && path->has_carrier)) {
+        path->health.up = true;
+        path->health.last_heard = now;
+        state.ever_heard = true;
+        choose_best(state);
+    }
+}
+
+void FailureDetector::port_unreachable(base::NodeId peer, LinkId link, Instant now) {
+    if (path_of(peer, link) == nullptr) return;
+    PeerState& state = peers_.at(peer);
+    if (!state.probing) {
+        // A single one can be forged, or be an echo of a restart: see what a probe meets.
+        state.probing = true;
+        state.unreachable = 1;
+        state.probe_due = now;
+        next_tick_ = now;
+        return;
+    }
+    // One answer a probe counts.
+    if (state.probe_due <= now) return;
+    if (state.unreachable < config_.probes_to_convict) ++state.unreachable;
+    if (state.unreachable >= config_.probes_to_convict) {
+        state.probing = false;
+        take_down(state);
+    }
+}
+
+void FailureDetector::link_changed(LinkId link, bool has_carrier, Instant now) {
+    for (auto& [node, state] : peers_) {
+        for (Path& path : state.paths) {
+            if (path.health.link != link) continue;
+            path.has_carrier = has_carrier;
+            if (!has_carrier) path.health.up = false;
+            // Our own cable is back: that says nothing against the peer, so no probation.
+            path.beats_since_down = kBeatsToRevive;
+            path.beat_due = now;
+            path.reply_due = true;
+        }
+        choose_best(state);
+    }
+    next_tick_ = now;
+}
+
+void FailureDetector::convict(base::NodeId peer, std::uint64_t incarnation) {
+    const auto found = peers_.find(peer);
+    if (found == peers_.end()) return;
+    found->second.dead_incarnation = incarnation;
+    take_down(found->second);
+    // What comes next is another process, with nothing to be held against it.
+    for (Path& path : found->second.paths)
+        path.beats_since_down = kBeatsToRevive;
+}
+
+void FailureDetector::accuse(base::NodeId peer, Instant now) {
+    const auto found = peers_.find(peer);
+    if (found == peers_.end()) return;
+    for (Path& path : found->second.paths) {
+        if (!path.health.up) continue;
+        if (now - *path.health.last_heard > silence_limit(path) / 2) {
+            path.health.up = false;
+            path.beats_since_down = 0;
+        } else {
+            path.beat_due = now;
+            path.reply_due = true;
+            next_tick_ = now;
+        }
+    }
+    choose_best(found->second);
+}
+
+void FailureDetector::shun(base::NodeId peer, Instant until) {
+    const auto found = peers_.find(peer);
+    if (found != peers_.end()) found->second.shunned_until = until;
+}
+
+void FailureDetector::paused(Duration length) {
+    for (auto& [node, state] : peers_) {
+        for (Path& path : state.paths) {
+            if (path.health.last_heard) *path.health.last_heard += length;
+            path.last_beat.reset();  // The gap is ours, not the path's.
+        }
+    }
+}
+
+void FailureDetector::hurry(Instant now) {
+    for (auto& [node, state] : peers_) {
+        for (Path& path : state.paths)
+            path.beat_due = std::min(path.beat_due, now);
+    }
+    next_tick_ = now;
+}
+
+void FailureDetector::tick(Instant now, std::vector<Beat>& beats) {
+    if (now < next_tick_) return;
+    next_tick_ = now + beat_interval() / 2;
+    for (auto& [node, state] : peers_) {
+        const bool probe = state.probing && state.probe_due <= now;
+        if (probe) {
+            state.probe_due = now + kProbeInterval;
+        }
+        if (state.probing) next_tick_ = std::min(next_tick_, state.probe_due);
+        for (Path& path : state.paths) {
+            if (path.health.up && now - *path.health.last_heard > silence_limit(path)) {
+                path.health.up = false;
+                path.beats_since_down = 0;
+            }
+            if (!probe && path.beat_due > now) continue;
+            const std::uint64_t age =
+                path.peer_sent_ns == 0
+                    ? 0
+                    : static_cast<std::uint64_t>((now - path.peer_sent_at).count());
+            beats.push_back({.peer = node,
+                             .link = path.health.link,
+                             .reply_wanted = probe || path.reply_due,
+                             .echo_ns = path.peer_sent_ns,
+                             .echo_age_ns = age});
+            path.reply_due = false;
+            path.beat_due = now + beat_interval();
+        }
+        choose_best(state);
+    }
+}
+
+bool FailureDetector::hears(base::NodeId peer, Instant now) const {
+    const auto found = peers_.find(peer);
+    return found != peers_.end() && found->second.best.has_value() &&
+           found->second.shunned_until <= now;
+}
+
+bool FailureDetector::ever_heard(base::NodeId peer) const {
+    const auto found = peers_.find(peer);
+    return found != peers_.end() && found->second.ever_heard;
+}
+
+std::optional<LinkId> FailureDetector::best_link(base::NodeId peer) const {
+    const auto found = peers_.find(peer);
+    return found == peers_.end() ? std::nullopt : found->second.best;
+}
+
+std::vector<LinkHealth> FailureDetector::health(base::NodeId peer) const {
+    std::vector<LinkHealth> links;
+    const auto found = peers_.find(peer);
+    if (found == peers_.end()) return links;
+    for (const Path& path : found->second.paths)
+        links.push_back(path.health);
+    return links;
+}
+
+Duration FailureDetector::beat_interval() const {
+    const std::size_t times = 1 + nodes_.size() / kNodesAtFullRate;
+    return config_.heartbeat_interval * static_cast<std::int64_t>(times);
+}
+
+Duration FailureDetector::silence_limit(const Path& path) const {
+    // At a slower rate the same number of heartbeats must be missed.
+    const Duration scale = beat_interval() - config_.heartbeat_interval;
+    const Duration least = config_.silence_min + 4 * scale;
+    const Duration most = std::max(config_.silence_max, least);
+    const Duration adapted = 2 * path.mean_gap + kJitterFactor * path.health.jitter;
+    return std::clamp(adapted, least, most);
+}
+
+void FailureDetector::take_down(PeerState& peer) {
+    for (Path& path : peer.paths) {
+        path.health.up = false;
+        path.beats_since_down = 0;
+    }
+    peer.best.reset();
+}
+
+void FailureDetector::choose_best(PeerState& peer) const {
+    const Path* best = nullptr;
+    for (const Path& path : peer.paths) {
+        if (!path.health.up) continue;
+        const bool is_current = peer.best == path.health.link;
+        // A path must be twice as fast to be worth a change; among equals the lowest link stays.
+        const bool better = best == nullptr || path.health.rtt * 2 < best->health.rtt ||
+                            (is_current && path.health.rtt < best->health.rtt * 2 &&
+                             best->health.link != peer.best);
+        if (better) best = &path;
+    }
+    peer.best = best == nullptr ? std::nullopt : std::optional(best->health.link);
+}
+
+FailureDetector::Path* FailureDetector::path_of(base::NodeId peer, LinkId link) {
+    const auto found = peers_.find(peer);
+    if (found == peers_.end()) return nullptr;
+    for (Path& path : found->second.paths) {
+        if (path.health.link == link) return &path;
+    }
+    return nullptr;
+}
+
+}  // namespace totem

@@ -1,0 +1,102 @@
+// Who is heard, on which link, and how well: from heartbeats and every other sign of life, apart
+// from the token. It convicts by silence, measured against each path's own jitter, and by direct
+// evidence.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <vector>
+
+#include "ringd/totem/events.hpp"
+#include "ringd/totem/heartbeat.hpp"
+#include "ringd/totem/ring_config.hpp"
+
+namespace totem {
+
+// One path to one peer, as the status shows it.
+struct LinkHealth {
+    LinkId link{};
+    bool up = false;
+    std::optional<Instant> last_heard{};
+    Duration rtt{};     // Smoothed; 0 before the first echo.
+    Duration jitter{};  // Mean deviation of the time between heartbeats.
+};
+
+class FailureDetector {
+  public:
+    FailureDetector(const RingConfig& config, Instant now);
+
+    void configure(const std::vector<Peer>& peers, Instant now);
+
+    // Any authentic packet.
+    void packet_arrived(base::NodeId peer, LinkId link, Instant now);
+    void heartbeat_arrived(base::NodeId peer, LinkId link, const Heartbeat& heartbeat, Instant now);
+
+    void port_unreachable(base::NodeId peer, LinkId link, Instant now);
+    void link_changed(LinkId link, bool has_carrier, Instant now);
+    // Gone for certain: not heard again before it comes in another incarnation.
+    void convict(base::NodeId peer, std::uint64_t incarnation);
+    // Somebody else does not hear the peer: half a silence is enough here as well.
+    void accuse(base::NodeId peer, Instant now);
+    // Not counted as heard before `until`, although it is: it does not come to an agreement.
+    void shun(base::NodeId peer, Instant until);
+    void paused(Duration length);
+    // The own row changed, or a doubt came up: all peers are told at the next tick, which is now.
+    void hurry(Instant now);
+
+    // A heartbeat that is due.
+    struct Beat {
+        base::NodeId peer{};
+        LinkId link{};
+        bool reply_wanted = false;
+        std::uint64_t echo_ns = 0;
+        std::uint64_t echo_age_ns = 0;
+    };
+    void tick(Instant now, std::vector<Beat>& beats);
+    [[nodiscard]] Instant next_tick() const { return next_tick_; }
+
+    [[nodiscard]] bool hears(base::NodeId peer, Instant now) const;
+    [[nodiscard]] bool ever_heard(base::NodeId peer) const;
+    [[nodiscard]] std::optional<LinkId> best_link(base::NodeId peer) const;
+    [[nodiscard]] std::vector<LinkHealth> health(base::NodeId peer) const;
+    [[nodiscard]] const std::vector<base::NodeId>& peers() const { return nodes_; }
+
+    // Grows with the number of nodes, so that all heartbeats together stay bounded.
+    [[nodiscard]] Duration beat_interval() const;
+
+  private:
+    struct Path {
+        LinkHealth health{};
+        Duration mean_gap{};  // Between two heartbeats.
+        std::optional<Instant> last_beat{};
+        std::uint64_t peer_sent_ns = 0;  // To be echoed.
+        Instant peer_sent_at{};
+        Instant beat_due{};
+        bool reply_due = false;
+        bool has_carrier = true;
+        std::uint32_t beats_since_down = 0;
+    };
+    struct PeerState {
+        std::vector<Path> paths;
+        std::optional<std::uint64_t> dead_incarnation{};
+        std::optional<LinkId> best{};
+        Instant shunned_until{};
+        std::uint32_t unreachable = 0;  // Answers in a row that nobody listens.
+        Instant probe_due{};
+        bool probing = false;
+        bool ever_heard = false;
+    };
+
+    [[nodiscard]] Duration silence_limit(const Path& path) const;
+    void take_down(PeerState& peer);
+    void choose_best(PeerState& peer) const;
+    Path* path_of(base::NodeId peer, LinkId link);
+
+    RingConfig config_;
+    std::vector<base::NodeId> nodes_;
+    std::map<base::NodeId, PeerState> peers_;
+    Instant next_tick_{};
+};
+
+}  // namespace totem

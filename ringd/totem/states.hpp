@@ -1,0 +1,145 @@
+// The four states of a member (Totem sections 4 and 5), each with the data that exists only in it,
+// and what each does with what happens. One file a state: gather.cpp, commit.cpp, recovery.cpp,
+// operational.cpp.
+#pragma once
+
+#include <map>
+#include <optional>
+#include <variant>
+#include <vector>
+
+#include "ringd/totem/commit_token.hpp"
+#include "ringd/totem/core.hpp"
+#include "ringd/totem/data_packet.hpp"
+#include "ringd/totem/join_message.hpp"
+#include "ringd/totem/notices.hpp"
+#include "ringd/totem/recovery_plan.hpp"
+#include "ringd/totem/recovery_token.hpp"
+#include "ringd/totem/token.hpp"
+
+namespace totem {
+
+// A token that was sent and of which no progress was seen yet: it is sent again until then.
+struct SentToken {
+    base::NodeId to{};
+    base::Buffer packet{};
+    TokenSeq token_seq{};
+    std::optional<Instant> again_at{};  // None: progress was seen.
+};
+
+struct Gather {
+    // What a node said last while it gathered.
+    struct Said {
+        NodeSet proposal{};
+        std::uint64_t ring_seq_max = 0;
+        std::uint64_t incarnation = 0;
+    };
+    NodeSet proposal{};
+    std::map<base::NodeId, Said> said{};
+    std::uint32_t round = 0;
+    Instant round_ends{};
+    Instant join_at{};
+    bool alone = false;  // Agreement failed too often: form a ring of one, merge later.
+};
+
+struct Commit {
+    CommitToken token{};  // As it came, or as the representative began it.
+    bool stored = false;  // RingStored came.
+    bool passed = false;  // Our entry is in and the token went on.
+    CommitEntry own{};
+    SentToken sent{};
+    Instant lost_at{};
+};
+
+struct Recovery {
+    Configuration next{};  // Being formed; takes what members say that already installed it.
+    RecoveryPlan plan{};
+    std::uint64_t missing = 0;               // Of the old ring, to be received.
+    std::size_t sent_count = 0;              // Of plan.to_send.
+    std::uint64_t missing_before = 0;        // At the last visit.
+    TokenSeq token_seq{};                    // Of the last visit.
+    std::optional<RecoveryToken> waiting{};  // Arrived; the socket may hold more before it.
+    std::optional<Token> regular{};          // The same of the first regular token.
+    SentToken sent{};
+    Instant lost_at{};
+};
+
+struct Operational {
+    TokenSeq token_seq{};            // Of the last visit.
+    std::optional<Token> waiting{};  // Arrived; the socket may hold more before it.
+    std::optional<Token> parked{};   // Held: the ring is idle.
+    SentToken sent{};
+    std::optional<Instant> lost_at{};  // None: the token is parked, here or elsewhere.
+    bool idle_when_sent = false;       // After this visit the token may be parked anywhere.
+    Seq previous_seq{};                // token.seq as it came the round before: what is asked for.
+    Seq forwarded_aru{};               // token.aru as we sent it.
+    std::uint32_t own_fcc = 0;
+    std::uint32_t own_backlog = 0;
+    std::optional<Instant> request_at{};  // Ask for the parked token (again).
+    Instant request_gives_up{};
+    base::NodeId last_sender{};  // Where the token is parked, if it is.
+    Instant visited_at{};
+    std::size_t rotation_resent = 0;
+    Instant installed_at{};
+    Instant presence_at{};              // Rows told to nodes outside the ring.
+    std::optional<Instant> check_at{};  // Does the partition still give this ring?
+};
+
+using State = std::variant<Gather, Commit, Recovery, Operational>;
+using Next = std::optional<State>;
+
+// gather.cpp
+[[nodiscard]] State enter_gather(Context& context, GatherReason reason);
+[[nodiscard]] Next rows_changed(Context&, Gather&);
+[[nodiscard]] Next join_arrived(Context&, Gather&, base::NodeId from, const JoinMessage&);
+[[nodiscard]] Next on(Context&, Gather&, base::NodeId from, const CommitToken&);
+[[nodiscard]] Next on_data(Context&, Gather&, DataPacket);
+[[nodiscard]] Next on_time(Context&, Gather&);
+void send_join(Context& context, SendToAll::Audience audience, const Gather* gather);
+
+// commit.cpp
+[[nodiscard]] State enter_commit(Context& context, CommitToken token);
+[[nodiscard]] Next rows_changed(Context&, Commit&);
+[[nodiscard]] Next join_arrived(Context&, Commit&, base::NodeId from, const JoinMessage&);
+[[nodiscard]] Next on(Context&, Commit&, base::NodeId from, const CommitToken&);
+[[nodiscard]] Next on_stored(Context&, Commit&, const base::RingId&);
+[[nodiscard]] Next on_time(Context&, Commit&);
+
+// recovery.cpp
+[[nodiscard]] State enter_recovery(Context& context, const CommitToken& token);
+[[nodiscard]] Next rows_changed(Context&, Recovery&);
+[[nodiscard]] Next join_arrived(Context&, Recovery&, base::NodeId from, const JoinMessage&);
+[[nodiscard]] Next on(Context&, Recovery&, base::NodeId from, const CommitToken&);
+[[nodiscard]] Next on(Context&, Recovery&, base::NodeId from, const RecoveryToken&);
+[[nodiscard]] Next on(Context&, Recovery&, base::NodeId from, const Token&);
+[[nodiscard]] Next on(Context&, Recovery&, base::NodeId from, const TokenSeen&);
+[[nodiscard]] Next on_data(Context&, Recovery&, DataPacket);
+[[nodiscard]] Next on_drained(Context&, Recovery&);
+[[nodiscard]] Next on_time(Context&, Recovery&);
+
+// operational.cpp
+// Installs `next`: the rest of the old ring, the transitional and the regular configuration.
+[[nodiscard]] Operational install(Context& context, Configuration next, const RecoveryPlan& plan);
+// token_visit.cpp
+// The token visits this member: it sends, asks, delivers, and passes it on or parks it.
+void visit(Context& context, Operational& state, Token token);
+void send_token(Context& context, Operational& state, base::NodeId to, const Token& token);
+// operational.cpp, again
+[[nodiscard]] Next rows_changed(Context&, Operational&);
+[[nodiscard]] Next join_arrived(Context&, Operational&, base::NodeId from, const JoinMessage&);
+[[nodiscard]] Next on(Context&, Operational&, base::NodeId from, const RecoveryToken&);
+[[nodiscard]] Next on(Context&, Operational&, base::NodeId from, const Token&);
+[[nodiscard]] Next on(Context&, Operational&, base::NodeId from, const TokenRequest&);
+[[nodiscard]] Next on(Context&, Operational&, base::NodeId from, const TokenSeen&);
+[[nodiscard]] Next on_data(Context&, Operational&, DataPacket);
+[[nodiscard]] Next on_submitted(Context&, Operational&);
+[[nodiscard]] Next on_drained(Context&, Operational&);
+[[nodiscard]] Next on_time(Context&, Operational&);
+
+// When something is due in the state; the failure detector's next tick is not in it.
+[[nodiscard]] std::optional<Instant> deadline(const Gather&);
+[[nodiscard]] std::optional<Instant> deadline(const Commit&);
+[[nodiscard]] std::optional<Instant> deadline(const Recovery&);
+[[nodiscard]] std::optional<Instant> deadline(const Operational&);
+
+}  // namespace totem
