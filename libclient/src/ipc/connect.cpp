@@ -3,7 +3,6 @@
 #include <poll.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
-#include <sys/un.h>
 
 #include <algorithm>
 #include <cerrno>
@@ -11,6 +10,7 @@
 #include <string>
 #include <utility>
 
+#include "common/zmtp/listener.hpp"
 #include "libclient/src/base/cancellation.hpp"
 
 namespace client {
@@ -44,22 +44,13 @@ cs_error_t connect_error(int error) {
     }
 }
 
-CsResult<os::UniqueFd> connect_to(const std::string& path) {
-    sockaddr_un address{};
-    address.sun_family = AF_UNIX;
-    if (path.size() >= sizeof(address.sun_path)) return base::fail(CS_ERR_LIBRARY);
-    std::ranges::copy(path, address.sun_path);
-
-    os::UniqueFd fd(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
-    if (!fd.is_open()) return base::fail(connect_error(errno));
-    const auto size = static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + path.size() + 1);
-    if (::connect(fd.get(), reinterpret_cast<const sockaddr*>(&address), size) != 0) {
-        return base::fail(connect_error(errno));
-    }
+CsResult<os::UniqueFd> connect(std::string_view name) {
+    auto fd = zmtp::connect_to(socket_path(name));
+    if (!fd) return base::fail(connect_error(fd.error().code));
     // A smaller buffer is slower, not wrong.
-    (void)::setsockopt(fd.get(), SOL_SOCKET, SO_SNDBUF, &kSendBufferBytes,
+    (void)::setsockopt(fd->get(), SOL_SOCKET, SO_SNDBUF, &kSendBufferBytes,
                        sizeof(kSendBufferBytes));
-    return fd;
+    return *std::move(fd);
 }
 
 // Whole milliseconds until `deadline`, rounded up; -1: no end.
@@ -99,7 +90,7 @@ base::Expected<std::size_t, zmtp::ConnectionError> read_held_back(zmtp::Connecti
 }
 
 CsResult<Opened> open_connection(std::string_view name, const base::Buffer& first) {
-    auto fd = connect_to(socket_path(name));
+    auto fd = connect(name);
     if (!fd) return base::fail(fd.error());
 
     const auto deadline = Clock::now() + kHandshakeTimeout;

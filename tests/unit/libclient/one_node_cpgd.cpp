@@ -1,0 +1,315 @@
+#include "tests/unit/libclient/one_node_cpgd.hpp"
+
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstdlib>
+#include <filesystem>
+#include <future>
+#include <utility>
+
+#include "common/base/invariant.hpp"
+#include "corosync/corotypes.h"
+
+namespace cpg = protocol::cpg;
+
+OneNodeCpgd::OneNodeCpgd(const Settings& settings)
+    : settings_(settings), loop_(*os::EventLoop::create()) {
+    std::string pattern = (std::filesystem::temp_directory_path() / "halo-unit-XXXXXX").string();
+    INVARIANT(::mkdtemp(pattern.data()) != nullptr);
+    run_dir_ = pattern;
+    INVARIANT(::setenv("HALO_RUN_DIR", run_dir_.c_str(), 1) == 0);
+    listener_ = *zmtp::Listener::listen(run_dir_ + "/cpg");
+    wake_ = os::UniqueFd(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
+    serve();
+}
+
+OneNodeCpgd::~OneNodeCpgd() {
+    die();
+    run([this] { loop_.stop(); });
+    thread_.join();
+    std::filesystem::remove_all(run_dir_);
+}
+
+void OneNodeCpgd::serve() {
+    INVARIANT(loop_.add(listener_->fd(), EPOLLIN, [this](std::uint32_t) { accept(); }));
+    INVARIANT(loop_.add(wake_.get(), EPOLLIN, [this](std::uint32_t) {
+        std::uint64_t count = 0;
+        INVARIANT(::read(wake_.get(), &count, sizeof(count)) == sizeof(count));
+        for (;;) {
+            std::function<void()> work;
+            {
+                const std::lock_guard lock(work_mutex_);
+                if (work_.empty()) return;
+                work = std::move(work_.front());
+                work_.pop_front();
+            }
+            work();
+        }
+    }));
+    loop_.at_turn_end([this] {
+        std::vector<int> broken;
+        for (auto& [fd, peer] : peers_) {
+            if (!peer.connection->flush()) broken.push_back(fd);
+            const bool waits = peer.connection->wants_write();
+            INVARIANT(loop_.change(fd, waits ? EPOLLIN | EPOLLOUT : EPOLLIN));
+        }
+        for (const int fd : broken) {
+            drop(fd);
+        }
+    });
+    thread_ = std::thread([this] { INVARIANT(loop_.run()); });
+}
+
+void OneNodeCpgd::run(std::function<void()> work) {
+    std::promise<void> done;
+    {
+        const std::lock_guard lock(work_mutex_);
+        work_.emplace_back([&] {
+            work();
+            done.set_value();
+        });
+    }
+    const std::uint64_t one = 1;
+    INVARIANT(::write(wake_.get(), &one, sizeof(one)) == sizeof(one));
+    done.get_future().wait();
+}
+
+void OneNodeCpgd::die() {
+    run([this] {
+        if (listener_) loop_.remove(listener_->fd());
+        listener_.reset();
+        (void)::unlink((run_dir_ + "/cpg").c_str());  // Gone already at the second call.
+        for (auto& [fd, peer] : peers_) {
+            loop_.remove(fd);
+        }
+        peers_.clear();
+        sessions_.clear();
+    });
+}
+
+void OneNodeCpgd::accept() {
+    auto accepted = listener_->accept();
+    INVARIANT(accepted);
+    if (!*accepted) return;
+    const int fd = (*accepted)->socket.get();
+    peers_[fd].connection = std::make_unique<zmtp::Connection>(
+        std::move((*accepted)->socket), zmtp::Side::Listening, zmtp::Limits{});
+    INVARIANT(loop_.add(fd, EPOLLIN, [this, fd](std::uint32_t) { receive(fd); }));
+}
+
+void OneNodeCpgd::receive(int fd) {
+    std::vector<base::Buffer> frames;
+    const auto more = peers_.at(fd).connection->receive(
+        [&](base::Buffer frame) { frames.push_back(std::move(frame)); });
+    for (const base::Buffer& frame : frames) {
+        const auto decoded = cpg::decode_client_frame(frame);
+        INVARIANT(decoded);
+        if (peers_.contains(fd)) on_frame(fd, *decoded);
+    }
+    if (!more) drop(fd);
+}
+
+void OneNodeCpgd::drop(int fd) {
+    const auto peer = peers_.find(fd);
+    if (peer == peers_.end()) return;
+    const std::uint64_t session = peer->second.session;
+    loop_.remove(fd);
+    peers_.erase(peer);
+    if (session != 0) end_session(session);
+}
+
+void OneNodeCpgd::end_session(std::uint64_t id) {
+    const auto found = sessions_.find(id);
+    if (found == sessions_.end()) return;
+    const Session ended = std::move(found->second);
+    sessions_.erase(found);
+    for (const auto& [handle, group] : ended.groups) {
+        cpg::Confchg confchg;
+        confchg.left = {
+            {.node = settings_.self, .pid = ended.pid, .reason = cpg::Reason::ProcDown}};
+        confchg.members = members(group);
+        to_members(group, std::move(confchg));
+    }
+    for (const int fd : {ended.control, ended.events}) {
+        drop(fd);
+    }
+}
+
+void OneNodeCpgd::on_frame(int fd, const cpg::ClientFrame& frame) {
+    if (const auto* first = std::get_if<cpg::Hello>(&frame)) return hello(fd, *first);
+    if (const auto* first = std::get_if<cpg::EventsHere>(&frame)) return events_here(fd, *first);
+    const std::uint64_t id = peers_.at(fd).session;
+    INVARIANT(sessions_.contains(id));
+    Session& session = sessions_.at(id);
+    const bool is_ack = std::holds_alternative<cpg::EventAck>(frame);
+    INVARIANT(is_ack == peers_.at(fd).is_events);
+
+    if (const auto* ack = std::get_if<cpg::EventAck>(&frame)) {
+        INVARIANT(ack->event <= session.event);
+        acknowledged_ = ack->event;
+    } else if (const auto* asked = std::get_if<cpg::Join>(&frame)) {
+        join(session, *asked);
+    } else if (const auto* left = std::get_if<cpg::Leave>(&frame)) {
+        leave(session, *left);
+    } else if (const auto* mcast = std::get_if<cpg::Mcast>(&frame)) {
+        multicast(session, *mcast);
+    } else if (const auto* get = std::get_if<cpg::MembershipGet>(&frame)) {
+        send(fd, cpg::MembershipReply{.request = get->request, .members = members(get->group)});
+    } else if (const auto* all = std::get_if<cpg::GroupsGet>(&frame)) {
+        std::map<std::string, std::vector<cpg::Member>> groups;
+        for (const auto& [other, each] : sessions_) {
+            for (const auto& [handle, name] : each.groups) {
+                if (!all->one_group || name == all->group) groups[name] = members(name);
+            }
+        }
+        cpg::GroupsReply reply{.request = all->request, .groups = {}};
+        for (auto& [name, list] : groups) {
+            reply.groups.push_back({.group = name, .members = std::move(list)});
+        }
+        send(fd, std::move(reply));
+    } else if (const auto* bye = std::get_if<cpg::Goodbye>(&frame)) {
+        send(fd, cpg::Reply{.request = bye->request, .error = CS_OK});
+        INVARIANT(peers_.at(fd).connection->flush());
+        end_session(id);
+    }
+}
+
+void OneNodeCpgd::hello(int fd, const cpg::Hello& hello) {
+    if (settings_.refuse_with != 0) {
+        return send(fd, cpg::Refused{.error = settings_.refuse_with, .reason = "by the test"});
+    }
+    const std::uint64_t id = next_session_++;
+    sessions_[id] = Session{.control = fd,
+                            .pid = hello.pid,
+                            .totem_events = hello.totem_events,
+                            .initial_totem_event = hello.initial_totem_event,
+                            .groups = {}};
+    peers_.at(fd).session = id;
+    send(fd, cpg::Welcome{.session = cpg::SessionId{id},
+                          .self = settings_.self,
+                          .window_bytes = settings_.window_bytes});
+}
+
+void OneNodeCpgd::events_here(int fd, const cpg::EventsHere& here) {
+    peers_.at(fd).session = here.session.value();
+    peers_.at(fd).is_events = true;
+    sessions_.at(here.session.value()).events = fd;
+    send(fd, cpg::Welcome{.session = here.session, .self = settings_.self});
+}
+
+void OneNodeCpgd::join(Session& session, const cpg::Join& join) {
+    const auto here = members(join.group);
+    const bool is_there = std::ranges::any_of(
+        here, [&](const cpg::Member& member) { return member.pid == session.pid; });
+    if (is_there) {
+        return send(session.control, cpg::Reply{.request = join.request, .error = CS_ERR_EXIST});
+    }
+    session.groups[join.handle.value()] = join.group;
+    send(session.control, cpg::Reply{.request = join.request, .error = CS_OK});
+    cpg::Confchg confchg;
+    confchg.members = members(join.group);
+    confchg.joined = {{.node = settings_.self, .pid = session.pid, .reason = cpg::Reason::Join}};
+    to_members(join.group, std::move(confchg));
+    if (!session.totem_events || !session.initial_totem_event) return;
+    to_session(session,
+               {.event = 0,
+                .what = cpg::TotemConfchg{.handle = join.handle,
+                                          .ring = {.seq = 40, .representative = settings_.self},
+                                          .members = {settings_.self}}});
+}
+
+void OneNodeCpgd::leave(Session& session, const cpg::Leave& leave) {
+    const auto found = session.groups.find(leave.handle.value());
+    if (found == session.groups.end()) {
+        return send(session.control,
+                    cpg::Reply{.request = leave.request, .error = CS_ERR_NOT_EXIST});
+    }
+    const std::string group = found->second;
+    send(session.control, cpg::Reply{.request = leave.request, .error = CS_OK});
+    cpg::Confchg confchg;
+    confchg.left = {{.node = settings_.self, .pid = session.pid, .reason = cpg::Reason::Leave}};
+    confchg.members = members(group);
+    std::erase_if(confchg.members,
+                  [&](const cpg::Member& member) { return member.pid == session.pid; });
+    to_members(group, std::move(confchg));
+    session.groups.erase(leave.handle.value());
+}
+
+void OneNodeCpgd::multicast(Session& session, const cpg::Mcast& mcast) {
+    ++multicasts_;
+    INVARIANT(mcast.number == session.taken + 1);
+    session.taken = mcast.number;
+    const auto found = session.groups.find(mcast.handle.value());
+    if (settings_.gives_credit) {
+        send(session.control,
+             cpg::Credit{.taken = session.taken, .window_bytes = settings_.window_bytes});
+    }
+    if (found == session.groups.end()) return;
+    to_members(found->second, cpg::Delivered{.node = settings_.self,
+                                             .pid = session.pid,
+                                             .part = mcast.part,
+                                             .message_bytes = mcast.message_bytes,
+                                             .payload = mcast.payload});
+}
+
+std::vector<cpg::Member> OneNodeCpgd::members(const std::string& group) const {
+    std::vector<cpg::Member> members;
+    for (const auto& [id, session] : sessions_) {
+        for (const auto& [handle, name] : session.groups) {
+            if (name == group) members.push_back({.node = settings_.self, .pid = session.pid});
+        }
+    }
+    std::ranges::sort(members);
+    return members;
+}
+
+template <class Event>
+void OneNodeCpgd::to_members(const std::string& group, Event event) {
+    for (auto& [id, session] : sessions_) {
+        for (const auto& [handle, name] : session.groups) {
+            if (name != group) continue;
+            event.handle = cpg::GroupHandle{handle};
+            to_session(session, {.event = 0, .what = event});
+        }
+    }
+}
+
+void OneNodeCpgd::to_session(Session& session, cpg::SessionEvent event) {
+    event.event = ++session.event;
+    send(session.events, event);
+}
+
+void OneNodeCpgd::send(int fd, const cpg::CpgdFrame& frame) {
+    const auto peer = peers_.find(fd);
+    if (peer != peers_.end()) INVARIANT(peer->second.connection->send(cpg::encode(frame)));
+}
+
+void OneNodeCpgd::credit_all(std::uint64_t window_bytes) {
+    run([this, window_bytes] {
+        for (auto& [id, session] : sessions_) {
+            send(session.control,
+                 cpg::Credit{.taken = session.taken, .window_bytes = window_bytes});
+        }
+    });
+}
+
+void OneNodeCpgd::send_event(const std::string& group, cpg::Delivered delivered) {
+    run([&] { to_members(group, std::move(delivered)); });
+}
+
+void OneNodeCpgd::send_confchg(const std::string& group, cpg::Confchg confchg) {
+    run([&] { to_members(group, std::move(confchg)); });
+}
+
+void OneNodeCpgd::send_raw_event(const std::string& group, const cpg::CpgdFrame& frame) {
+    run([&] {
+        for (auto& [id, session] : sessions_) {
+            for (const auto& [handle, name] : session.groups) {
+                if (name == group) send(session.events, frame);
+            }
+        }
+    });
+}

@@ -1,0 +1,97 @@
+// What cpgd says on a node that is alone in its cluster, over real sockets and the real protocol:
+// so that a test decides when credit comes, when the daemon dies and what it refuses.
+#pragma once
+
+#include <atomic>
+#include <deque>
+#include <functional>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <thread>
+
+#include "common/os/event_loop.hpp"
+#include "common/protocol/cpg_api.hpp"
+#include "common/zmtp/listener.hpp"
+
+class OneNodeCpgd {
+  public:
+    struct Settings {
+        base::NodeId self{7};
+        std::uint64_t window_bytes = std::uint64_t{8} << 20u;
+        std::uint32_t refuse_with = 0;  // A cs_error_t; 0: nobody is refused.
+        bool gives_credit = true;       // Else only when credit_all() is called.
+    };
+
+    // Makes a run folder of its own and points HALO_RUN_DIR to it.
+    explicit OneNodeCpgd(const Settings& settings);
+    OneNodeCpgd() : OneNodeCpgd(Settings{}) {}
+    ~OneNodeCpgd();
+
+    // As SIGKILL: all sockets are gone at once.
+    void die();
+
+    // Runs in the thread of the daemon, and waits for it.
+    void run(std::function<void()> work);
+
+    // Each runs by itself in the daemon's thread.
+    void credit_all(std::uint64_t window_bytes);
+    void send_event(const std::string& group, protocol::cpg::Delivered delivered);
+    void send_confchg(const std::string& group, protocol::cpg::Confchg confchg);
+    void send_raw_event(const std::string& group, const protocol::cpg::CpgdFrame& frame);
+    // Multicasts that came, of all sessions.
+    [[nodiscard]] std::uint64_t multicasts() const { return multicasts_; }
+    [[nodiscard]] std::uint64_t acknowledged() const { return acknowledged_; }
+
+  private:
+    struct Peer {
+        std::unique_ptr<zmtp::Connection> connection;
+        std::uint64_t session = 0;  // 0: it has not said.
+        bool is_events = false;
+    };
+    struct Session {
+        int control = -1;
+        int events = -1;
+        std::uint32_t pid = 0;
+        bool totem_events = false;
+        bool initial_totem_event = false;
+        std::map<std::uint32_t, std::string> groups;  // By handle.
+        std::uint64_t event = 0;
+        std::uint64_t taken = 0;
+    };
+
+    void serve();
+    void accept();
+    void receive(int fd);
+    void drop(int fd);
+    void on_frame(int fd, const protocol::cpg::ClientFrame& frame);
+    void hello(int fd, const protocol::cpg::Hello& hello);
+    void events_here(int fd, const protocol::cpg::EventsHere& here);
+    void join(Session& session, const protocol::cpg::Join& join);
+    void leave(Session& session, const protocol::cpg::Leave& leave);
+    void multicast(Session& session, const protocol::cpg::Mcast& mcast);
+    void end_session(std::uint64_t id);
+    [[nodiscard]] std::vector<protocol::cpg::Member> members(const std::string& group) const;
+    // To each member of the group, with its own handle.
+    template <class Event>
+    void to_members(const std::string& group, Event event);
+    void to_session(Session& session, protocol::cpg::SessionEvent event);
+    void send(int fd, const protocol::cpg::CpgdFrame& frame);
+
+    Settings settings_;
+    std::string run_dir_;
+    os::EventLoop loop_;
+    std::optional<zmtp::Listener> listener_;
+    os::UniqueFd wake_;
+    std::map<int, Peer> peers_;
+    std::map<std::uint64_t, Session> sessions_;
+    std::uint64_t next_session_ = 1;
+    std::atomic<std::uint64_t> multicasts_ = 0;
+    std::atomic<std::uint64_t> acknowledged_ = 0;
+
+    std::mutex work_mutex_;
+    std::deque<std::function<void()>> work_;
+    std::thread thread_;
+};
