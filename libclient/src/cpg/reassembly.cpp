@@ -15,7 +15,7 @@ std::optional<std::vector<std::byte>> Reassembly::add(const protocol::cpg::Deliv
     std::vector<std::byte>& message = found->second;
     const auto payload = part.payload.bytes();
     const bool fits = part.message_bytes <= kMessageBytesMax &&
-                      payload.size() <= part.message_bytes - message.size();
+                      message.size() + payload.size() <= part.message_bytes;
     if (!fits) {
         partial_.erase(found);
         return std::nullopt;
