@@ -201,7 +201,8 @@ bool try_send() {
         ++me.next_seq;
         return true;
     }
-    if (error != CS_ERR_TRY_AGAIN) {
+    // INTERRUPT: the members changed amid a message in pieces, which is then dropped everywhere.
+    if (error != CS_ERR_TRY_AGAIN && error != CS_ERR_INTERRUPT) {
         lose(error);
     }
     return false;

@@ -2,7 +2,7 @@
 
 It knows only what extended virtual synchrony promises, not how an engine works:
 
-* a member's first event is its own arrival, and it hears only of senders that are members;
+* a member's first event in a group is its own arrival, and it hears only of senders that are members;
 * of each sender, what arrives while it stays is gapless and in order, nothing twice;
 * members that move together from one ring to the next have had the very same events in between,
   and who comes in the middle has had the rest of them;
@@ -86,7 +86,7 @@ def check_own_view(life):
     """Rules that one member can judge alone."""
     if not life.events:
         return
-    first = life.events[0]
+    first = next(event for event in life.events + [("none",)] if event[0] != "R")
     if first[0] != "C" or (life.node, life.pid) not in [a[:2] for a in first[3]]:
         raise Violation(f"own arrival first: {life} begins with {first}")
     members, expected, own = (), {}, 0
@@ -121,7 +121,9 @@ def check_own_view(life):
 def segments(life):
     """(ring, events in it, next ring or None, was it there when the ring began)."""
     ring, begins_whole, events, found = None, False, [], []
-    for event in life.events:
+    # A ring that came before the own arrival is announced again after it.
+    arrival = next((i for i, event in enumerate(life.events) if event[0] != "R"), len(life.events))
+    for event in life.events[arrival:]:
         if event[0] != "R":
             events.append(event)
             continue

@@ -31,7 +31,7 @@ class Load:
     """A member under load (cpg_load) and its log so far."""
 
     def __init__(self, cluster, host, group, rate, size, reconnect):
-        name = f"{group}.{host.name}.{len(cluster.loads)}"
+        name = f"member.{group}.{host.name}.{len(cluster.loads)}"
         self.host = host
         self.path = host.folder / f"{name}.log"
         self.name = name
@@ -228,7 +228,7 @@ class Cluster:
         for host in self.hosts.values():
             for log in sorted(host.folder.glob("*.log")) + sorted(host.folder.glob("*.err")):
                 lines = log.read_text(errors="replace").splitlines()
-                if "load" in log.name or log.suffix == ".err":
+                if log.name.startswith("member."):
                     lines = [line for line in lines if line[:1] not in "MS"]
                 if lines:
                     print(f"--- {host.name} {log.name} (last lines)", *lines[-40:], sep="\n")
