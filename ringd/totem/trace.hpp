@@ -3,6 +3,7 @@
 
 #include <array>
 #include <cstdint>
+#include <string_view>
 
 #include "common/base/ids.hpp"
 #include "common/base/instant.hpp"
@@ -30,6 +31,14 @@ struct TraceEntry {
     std::uint64_t a = 0;
     std::uint64_t b = 0;
 };
+
+constexpr std::string_view name_of(TraceEntry::What what) {
+    constexpr std::array<std::string_view, 11> kNames{
+        "nothing",    "entered_gather", "entered_commit", "entered_recovery",
+        "installed",  "token_visited",  "token_parked",   "token_retransmitted",
+        "peer_heard", "peer_lost",      "peer_left"};
+    return kNames[static_cast<std::size_t>(what)];
+}
 
 class Trace {
   public:

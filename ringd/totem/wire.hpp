@@ -2,10 +2,12 @@
 // in a packet. Layouts: docs/wire-format-ring.md.
 #pragma once
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <span>
+#include <string_view>
 
 #include "common/base/bytes.hpp"
 #include "common/base/ids.hpp"
@@ -27,6 +29,14 @@ enum class PacketType : std::uint8_t {
     Part = 10,
 };
 inline constexpr std::size_t kPacketTypes = 11;  // Counting from 0, which none has.
+
+// As it stands in the names of counters.
+constexpr std::string_view name_of(PacketType type) {
+    constexpr std::array<std::string_view, kPacketTypes> kNames{
+        "none",      "token",         "data",       "join",  "commit_token", "recovery_token",
+        "heartbeat", "token_request", "token_seen", "leave", "part"};
+    return kNames[static_cast<std::size_t>(type)];
+}
 
 // A peer of another version is not understood, hence not heard: version 2 will have to be spoken
 // beside 1 for as long as a rolling upgrade lasts. What can differ within a version is a feature
