@@ -121,12 +121,13 @@ std::vector<GroupChange> Groups::install(base::NodeId node, std::span<const Sess
     std::map<GroupIndex, std::vector<Address>> brought;
     for (const SessionState& state : sessions) {
         const SessionKey key{node, state.session};
+        if (sessions_.contains(key)) continue;  // The node broke our rules.
         open(key, state.pid);
         Session& session = sessions_.at(key);
         session.number = state.number;
         session.request = state.request;
         for (const HandleState& handle : state.handles) {
-            if (!join(key, handle.handle, handle.group)) continue;  // The node broke our rules.
+            if (!join(key, handle.handle, handle.group)) continue;  // As above.
             brought[*index_of(handle.group)].push_back({node, state.pid});
         }
     }

@@ -1,0 +1,178 @@
+// Random histories: joins, messages, deaths, reconnects, partitions in the midst of exchanges, and
+// cpgds that are started again from a snapshot. Whatever happens the rules hold, and after a heal
+// all nodes have the same groups.
+#include <doctest/doctest.h>
+
+#include <algorithm>
+
+#include "tests/unit/cpgd/toy_cluster.hpp"
+
+namespace {
+
+using namespace cpg_test;
+
+struct History {
+    std::uint64_t seed = 0;
+    std::uint32_t nodes = 3;
+    bool restarts = false;
+};
+
+class Run {
+  public:
+    explicit Run(const History& history)
+        : history_(history), random_(history.seed), cluster_(ids(history.nodes)) {}
+
+    std::vector<std::string> faults() {
+        cluster_.partition({ids(history_.nodes)});
+        cluster_.settle();
+        for (int i = 0; i < 300; ++i) {
+            act();
+        }
+        cluster_.partition({ids(history_.nodes)});
+        for (ToyClient& client : cluster_.clients()) {
+            if (client.is_alive && client.connection == cpg::ConnectionId{})
+                cluster_.connect(client);
+        }
+        cluster_.settle();
+        auto faults = cluster_.faults();
+        compare_nodes(faults);
+        return faults;
+    }
+    [[nodiscard]] std::size_t event_count() { return cluster_.checker().event_count(); }
+
+  private:
+    static std::vector<std::uint32_t> ids(std::uint32_t count) {
+        std::vector<std::uint32_t> nodes;
+        for (std::uint32_t node = 1; node <= count; ++node) {
+            nodes.push_back(node);
+        }
+        return nodes;
+    }
+
+    std::uint32_t some_node() {
+        return 1 + static_cast<std::uint32_t>(random_.below(history_.nodes));
+    }
+    ToyClient* some_client() {
+        if (cluster_.clients().empty()) return nullptr;
+        ToyClient& client = cluster_.clients()[random_.below(cluster_.clients().size())];
+        return client.is_alive ? &client : nullptr;
+    }
+
+    void act() {
+        const auto choice = random_.below(100);
+        const std::uint32_t node = some_node();
+        ToyClient* client = some_client();
+        if (choice < 30) {
+            cluster_.order_one(node);
+        } else if (choice < 60) {
+            (void)cluster_.deliver_one(node);
+        } else if (choice < 75) {
+            if (client != nullptr && client->stays.contains(1) && !left_.contains(client))
+                cluster_.send(*client, "m");
+        } else if (choice < 80) {
+            if (cluster_.clients().size() < 12) begin_client(node);
+        } else if (choice < 83) {
+            if (client != nullptr && client->stays.contains(1) && !client->request &&
+                client->is_welcome && left_.insert(client).second)
+                cluster_.leave(*client);
+        } else if (choice < 85) {
+            if (client != nullptr) cluster_.kill(*client);
+        } else if (choice < 89) {
+            if (client != nullptr) cluster_.disconnect(*client);
+        } else if (choice < 94) {
+            if (client != nullptr && client->connection == cpg::ConnectionId{})
+                cluster_.connect(*client);
+        } else if (choice < 96) {
+            part();
+        } else if (history_.restarts) {
+            restart(node);
+        }
+    }
+
+    void begin_client(std::uint32_t node) {
+        ToyClient& client = cluster_.add_client(node, next_pid_++);
+        cluster_.join(client, random_.below(2) == 0 ? "a" : "b");
+    }
+
+    void part() {
+        std::vector<std::vector<std::uint32_t>> sides(1 + random_.below(3));
+        for (std::uint32_t node = 1; node <= history_.nodes; ++node) {
+            sides[random_.below(sides.size())].push_back(node);
+        }
+        std::erase_if(sides, [](const auto& side) { return side.empty(); });
+        cluster_.partition_with_late_items(sides, random_, random_.below(6));
+    }
+
+    // A snapshot of some time ago, as the daemon would find it.
+    void restart(std::uint32_t node) {
+        cpg::Core& core = cluster_.core(node);
+        auto& snapshot = snapshots_[node];
+        if (snapshot && random_.below(2) == 0) {
+            cluster_.restart(node, snapshot);
+        } else if (core.can_snapshot()) {
+            snapshot = core.snapshot();
+        }
+    }
+
+    void compare_nodes(std::vector<std::string>& faults) {
+        const auto expected = cluster_.groups(1);
+        for (std::uint32_t node = 2; node <= history_.nodes; ++node) {
+            if (cluster_.groups(node) != expected)
+                faults.push_back("node " + std::to_string(node) + " has other groups");
+        }
+        for (std::uint32_t node = 1; node <= history_.nodes; ++node) {
+            const cpg::Status status = cluster_.core(node).status();
+            if (!status.is_synchronised || status.is_exchanging || status.pending_records > 0 ||
+                status.unordered_batches > 0)
+                faults.push_back("node " + std::to_string(node) + " does not come to rest");
+            for (const auto& session : status.sessions) {
+                if (session.outstanding_bytes > 0) faults.push_back("a window leaks");
+            }
+        }
+        for (const auto& [group, members] : expected) {
+            for (const auto& [node, pid] : members) {
+                const auto client = std::ranges::find_if(cluster_.clients(), [&](const auto& c) {
+                    return c.node.value() == node && c.pid == pid;
+                });
+                if (!client->is_alive) faults.push_back("a ghost in group " + group);
+            }
+        }
+    }
+
+    History history_;
+    base::Prng random_;
+    ToyCluster cluster_;
+    std::uint32_t next_pid_ = 100;
+    std::set<ToyClient*> left_;
+    std::map<std::uint32_t, std::optional<base::Buffer>> snapshots_;
+};
+
+void check(const History& history) {
+    Run run(history);
+    const auto faults = run.faults();
+    CAPTURE(history.seed);
+    CAPTURE(history.nodes);
+    for (const std::string& fault : faults) {
+        FAIL_CHECK(fault);
+    }
+}
+
+}  // namespace
+
+TEST_CASE("the rules hold over partitions, deaths and reconnects") {
+    for (std::uint64_t seed = 1; seed <= 400; ++seed) {
+        check({.seed = seed, .nodes = 2 + static_cast<std::uint32_t>(seed % 4)});
+    }
+}
+
+TEST_CASE("the rules hold when cpgds are started again from snapshots") {
+    for (std::uint64_t seed = 1; seed <= 400; ++seed) {
+        check({.seed = seed, .nodes = 2 + static_cast<std::uint32_t>(seed % 3), .restarts = true});
+    }
+}
+
+TEST_CASE("the histories are not empty") {
+    Run run({.seed = 3, .nodes = 3, .restarts = true});
+    CHECK(run.faults().empty());
+    CHECK(run.event_count() > 50);
+}

@@ -1,0 +1,222 @@
+// Groups over several nodes: joins, messages, views, deaths, and what clients are told.
+#include "cpgd/core/core.hpp"
+
+#include <doctest/doctest.h>
+
+#include "tests/unit/cpgd/toy_cluster.hpp"
+
+namespace {
+
+using namespace cpg_test;
+using cpg::CsError;
+
+std::uint32_t code(CsError error) {
+    return static_cast<std::uint32_t>(error);
+}
+
+void check_no_faults(ToyCluster& cluster) {
+    for (const std::string& fault : cluster.faults()) {
+        FAIL_CHECK(fault);
+    }
+}
+
+using Groups = std::map<std::string, std::vector<std::pair<std::uint32_t, std::uint32_t>>>;
+
+}  // namespace
+
+TEST_CASE("before the first view clients are told to try again") {
+    ToyCluster cluster({1});
+    ToyClient& client = cluster.add_client(1, 10);
+    CHECK(client.refused == code(CsError::TryAgain));
+    cluster.partition({{1}});
+    cluster.settle();
+    cluster.connect(client);
+    CHECK(client.is_welcome);
+}
+
+TEST_CASE("a member alone joins, gets its own messages, and leaves") {
+    ToyCluster cluster({1});
+    cluster.partition({{1}});
+    cluster.settle();
+    ToyClient& client = cluster.add_client(1, 10);
+    const auto joined = cluster.join(client, "a");
+    cluster.send(client, "while joining");
+    cluster.settle();
+    CHECK(client.answers.at(joined) == code(CsError::Ok));
+    cluster.send(client, "then");
+    cluster.settle();
+    CHECK(client.received == std::vector<std::string>{"1:10:1:while joining", "1:10:2:then"});
+    const auto left = cluster.leave(client);
+    cluster.settle();
+    CHECK(client.answers.at(left) == code(CsError::Ok));
+    CHECK(client.confchgs == 2);
+    CHECK(cluster.groups(1).empty());
+    check_no_faults(cluster);
+}
+
+TEST_CASE("joins and leaves are refused as Corosync does") {
+    ToyCluster cluster({1});
+    cluster.partition({{1}});
+    cluster.settle();
+    ToyClient& client = cluster.add_client(1, 10);
+    ToyClient& same_process = cluster.add_client(1, 10);
+    const auto answer = [&](ToyClient& who, std::uint32_t request) {
+        cluster.settle();
+        return who.answers.at(request);
+    };
+    const auto first = cluster.join(client, "a");
+    const auto again = cluster.join(client, "b");
+    CHECK(client.answers.at(again) == code(CsError::Exist));  // One group a handle, joining.
+    const auto busy = cluster.leave(client);
+    CHECK(client.answers.at(busy) == code(CsError::Busy));  // Not joined yet.
+    const auto other_handle = cluster.join(same_process, "a");
+    CHECK(same_process.answers.at(other_handle) == code(CsError::Exist));
+    CHECK(answer(client, first) == code(CsError::Ok));
+    CHECK(answer(client, cluster.join(client, "a")) == code(CsError::Exist));
+
+    const auto left = cluster.leave(client);
+    const auto join_early = cluster.join(client, "a");
+    CHECK(client.answers.at(join_early) == code(CsError::Busy));
+    const auto try_again = cluster.join(same_process, "a");
+    CHECK(same_process.answers.at(try_again) == code(CsError::TryAgain));
+    CHECK(answer(client, left) == code(CsError::Ok));
+    CHECK(answer(client, cluster.leave(client)) == code(CsError::NotExist));
+    CHECK(answer(client, cluster.join(client, "a")) == code(CsError::Ok));  // Unlike Corosync.
+}
+
+TEST_CASE("members on three nodes see the same") {
+    ToyCluster cluster({1, 2, 3});
+    cluster.partition({{1, 2, 3}});
+    cluster.settle();
+    for (const std::uint32_t node : {1u, 2u, 3u}) {
+        ToyClient& client = cluster.add_client(node, 10 * node);
+        cluster.join(client, "a");
+    }
+    cluster.settle();
+    for (int i = 0; i < 20; ++i) {
+        for (ToyClient& client : cluster.clients()) {
+            cluster.send(client, "m");
+        }
+    }
+    cluster.settle();
+    CHECK(cluster.clients()[0].received.size() == 60);
+    CHECK(cluster.clients()[0].received == cluster.clients()[1].received);
+    CHECK(cluster.clients()[0].received == cluster.clients()[2].received);
+    check_no_faults(cluster);
+}
+
+TEST_CASE("sides of a partition go and come again") {
+    ToyCluster cluster({1, 2, 3});
+    cluster.partition({{1, 2, 3}});
+    cluster.settle();
+    for (const std::uint32_t node : {1u, 2u, 3u}) {
+        cluster.join(cluster.add_client(node, 10 * node), "a");
+    }
+    cluster.settle();
+    cluster.partition({{1, 2}, {3}});
+    cluster.settle();
+    CHECK(cluster.groups(1) == Groups{{"a", {{1, 10}, {2, 20}}}});
+    CHECK(cluster.groups(3) == Groups{{"a", {{3, 30}}}});
+    cluster.partition({{1, 2, 3}});
+    cluster.settle();
+    CHECK(cluster.groups(3) == Groups{{"a", {{1, 10}, {2, 20}, {3, 30}}}});
+    CHECK(cluster.groups(1) == cluster.groups(3));
+    check_no_faults(cluster);
+}
+
+TEST_CASE("a view that comes during the exchange leaves no ghosts") {
+    ToyCluster cluster({1, 2, 3, 4});
+    cluster.partition({{1, 2}, {3, 4}});
+    cluster.settle();
+    for (const std::uint32_t node : {1u, 2u, 3u, 4u}) {
+        cluster.join(cluster.add_client(node, 10 * node), "a");
+    }
+    cluster.settle();
+    // The states of 3 and 4 come, those of 1 and 2 do not; then the sides part again.
+    cluster.partition({{1, 2, 3, 4}});
+    for (const std::uint32_t node : {1u, 2u, 3u, 4u}) {
+        while (cluster.deliver_one(node)) {
+        }
+    }
+    cluster.order_one(3);
+    cluster.order_one(4);
+    cluster.send(cluster.clients()[2], "in the barrier");
+    cluster.send(cluster.clients()[0], "in the barrier");
+    cluster.partition({{1, 2}, {3, 4}});
+    cluster.settle();
+    CHECK(cluster.groups(1) == Groups{{"a", {{1, 10}, {2, 20}}}});
+    CHECK(cluster.groups(2) == cluster.groups(1));
+    CHECK(cluster.groups(3) == Groups{{"a", {{3, 30}, {4, 40}}}});
+    cluster.partition({{1, 2, 3, 4}});
+    cluster.settle();
+    CHECK(cluster.groups(1).at("a").size() == 4);
+    check_no_faults(cluster);
+}
+
+TEST_CASE("a killed process goes once, with ProcDown") {
+    ToyCluster cluster({1, 2});
+    cluster.partition({{1, 2}});
+    cluster.settle();
+    ToyClient& victim = cluster.add_client(1, 10);
+    ToyClient& witness = cluster.add_client(2, 20);
+    cluster.join(victim, "a");
+    cluster.settle();
+    cluster.join(witness, "a");
+    cluster.settle();
+    cluster.kill(victim);
+    cluster.settle();
+    CHECK(witness.confchgs == 2);
+    CHECK(cluster.groups(2) == Groups{{"a", {{2, 20}}}});
+    CHECK(cluster.groups(1) == cluster.groups(2));
+    check_no_faults(cluster);
+}
+
+TEST_CASE("a client that comes back within the grace time misses nothing") {
+    ToyCluster cluster({1, 2});
+    cluster.partition({{1, 2}});
+    cluster.settle();
+    ToyClient& one = cluster.add_client(1, 10);
+    ToyClient& two = cluster.add_client(2, 20);
+    cluster.join(one, "a");
+    cluster.settle();
+    cluster.join(two, "a");
+    cluster.settle();
+    cluster.disconnect(one);
+    cluster.send(one, "kept by the client");
+    cluster.send(two, "kept by cpgd");
+    cluster.settle();
+    cluster.connect(one);
+    cluster.settle();
+    CHECK(one.received == two.received);
+    CHECK(one.received.size() == 2);
+
+    cluster.disconnect(one);
+    cluster.advance(std::chrono::seconds{6});
+    cluster.settle();
+    CHECK(cluster.groups(2) == Groups{{"a", {{2, 20}}}});
+    cluster.connect(one);
+    CHECK(one.is_welcome);
+    CHECK(one.last_event == 0);  // A new session.
+    check_no_faults(cluster);
+}
+
+TEST_CASE("cpgd started afresh on one node: its members go, and its clients begin anew") {
+    ToyCluster cluster({1, 2});
+    cluster.partition({{1, 2}});
+    cluster.settle();
+    ToyClient& one = cluster.add_client(1, 10);
+    ToyClient& two = cluster.add_client(2, 20);
+    cluster.join(one, "a");
+    cluster.settle();
+    cluster.join(two, "a");
+    cluster.settle();
+    cluster.restart(1, std::nullopt);
+    cluster.settle();
+    CHECK(cluster.groups(2) == Groups{{"a", {{2, 20}}}});
+    CHECK(cluster.groups(1) == cluster.groups(2));
+    cluster.connect(one);
+    cluster.join(one, "a");
+    cluster.settle();
+    CHECK(cluster.groups(2).at("a").size() == 2);
+    check_no_faults(cluster);
+}

@@ -1,0 +1,124 @@
+// Several cpg::Cores over a total order that is a shared list, with clients that keep their side of
+// the protocol: they acknowledge, keep what is not credited, and come back.
+#pragma once
+
+#include <deque>
+#include <map>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "common/base/prng.hpp"
+#include "cpgd/core/core.hpp"
+#include "tests/support/cpg_checker.hpp"
+
+namespace cpg_test {
+
+using base::NodeId;
+using support::CpgChecker;
+using support::ViewTag;
+
+// A process with one session, as libclient would behave.
+struct ToyClient {
+    NodeId node{};
+    std::uint32_t pid = 0;
+    bool totem_events = true;
+    bool acknowledges = true;
+    bool is_alive = true;
+
+    cpg::ConnectionId connection{};
+    cpg::SessionId session{};
+    bool is_welcome = false;
+    std::uint64_t last_event = 0;
+    std::uint32_t next_request = 1;
+    std::optional<protocol::cpg::ClientFrame> request;  // Not answered yet.
+    std::map<std::uint32_t, std::uint32_t> answers;     // By request: cs_error_t.
+    std::uint64_t next_number = 1;
+    std::deque<protocol::cpg::Mcast> uncredited;
+    std::size_t window = 0;
+    std::map<std::uint32_t, CpgChecker::MemberId> stays;  // By handle.
+    std::map<std::string, std::uint64_t> stay_count;
+    std::vector<std::string> received;
+    std::size_t confchgs = 0;
+    std::uint32_t refused = 0;  // cs_error_t of the last Refused.
+    std::optional<protocol::cpg::GroupsReply> groups;
+};
+
+class ToyCluster {
+  public:
+    explicit ToyCluster(std::vector<std::uint32_t> nodes, const cpg::Config& config = {});
+
+    // The channel. All nodes of `sides` must exist; a node in no side is down (its ringd is away).
+    void partition(const std::vector<std::vector<std::uint32_t>>& sides);
+    // The same, and between the last view and the new one up to `late` items reach only their side.
+    void partition_with_late_items(const std::vector<std::vector<std::uint32_t>>& sides,
+                                   base::Prng& random, std::uint64_t late);
+    void order_one(std::uint32_t node);    // Its oldest submission gets its place.
+    bool deliver_one(std::uint32_t node);  // It takes its next event of the channel.
+    bool has_submissions(std::uint32_t node) const;
+    void settle();  // Until nothing moves.
+
+    // cpgd is killed and started again with `snapshot`, or afresh where there is none.
+    void restart(std::uint32_t node, const std::optional<base::Buffer>& snapshot);
+    void advance(base::Duration time);
+
+    // Clients.
+    ToyClient& add_client(std::uint32_t node, std::uint32_t pid);
+    void connect(ToyClient& client);
+    void disconnect(ToyClient& client);
+    void kill(ToyClient& client);
+    std::uint32_t join(ToyClient& client, const std::string& group, std::uint32_t handle = 1);
+    std::uint32_t leave(ToyClient& client, std::uint32_t handle = 1);
+    void send(ToyClient& client, const std::string& text, std::uint32_t handle = 1);
+    void ask(ToyClient& client, protocol::cpg::ClientFrame frame);
+    void acknowledge(ToyClient& client);
+
+    cpg::Core& core(std::uint32_t node) { return nodes_.at(NodeId{node}).core; }
+    CpgChecker& checker() { return checker_; }
+    std::deque<ToyClient>& clients() { return clients_; }
+    std::vector<std::string> faults() { return checker_.faults(); }
+    // Each node's fold, to compare: group → members.
+    std::map<std::string, std::vector<std::pair<std::uint32_t, std::uint32_t>>> groups(
+        std::uint32_t node);
+    std::size_t room = std::size_t{1} << 20u;
+
+  private:
+    struct Submission {
+        base::Buffer payload;
+        bool urgent = false;
+        protocol::Incarnation incarnation{};
+    };
+    struct Node {
+        cpg::Core core;
+        protocol::Incarnation incarnation{};
+        protocol::View view{};
+        std::vector<protocol::Event> events{};  // Of this attachment: cursor 1 first.
+        std::size_t delivered = 0;              // To the core.
+        std::deque<Submission> submissions{};
+        bool is_up = true;
+        ViewTag tag{};  // Of the view that the core is in.
+    };
+
+    void step(NodeId node, const cpg::Event& event);
+    void flush(NodeId node);
+    void carry_out(NodeId node, std::vector<cpg::Action>& actions);
+    void to_client(cpg::ConnectionId connection, const protocol::cpg::CpgdFrame& frame);
+    void on(ToyClient& client, const protocol::cpg::SessionEvent& event);
+    void from_client(ToyClient& client, protocol::cpg::ClientFrame frame);
+    void push(Node& node,
+              std::variant<protocol::Transitional, protocol::View, protocol::Batch> what);
+    Submission take(Node& node);
+
+    cpg::Config config_;
+    base::Instant now_{};
+    std::map<NodeId, Node> nodes_;
+    std::deque<ToyClient> clients_;
+    std::uint64_t next_ring_ = 1;
+    std::uint64_t next_id_ = 1;
+    std::uint64_t next_connection_ = 1;
+    // By client and event: the view in which its node made it.
+    std::map<std::pair<NodeId, std::uint32_t>, std::map<std::uint64_t, ViewTag>> tags_;
+    CpgChecker checker_;
+};
+
+}  // namespace cpg_test
