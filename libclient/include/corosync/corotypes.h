@@ -99,11 +99,17 @@ typedef enum {
     CS_ERR_SECURITY = 100
 } cs_error_t;
 
-/* Nanoseconds of a clock that never goes back. */
+/* Nanoseconds of a clock that never goes back, where the program's language has one. */
 static inline uint64_t cs_timestamp_get(void) {
+#ifdef CLOCK_MONOTONIC
     struct timespec now;
     clock_gettime(CLOCK_MONOTONIC, &now);
     return ((uint64_t)now.tv_sec * CS_TIME_NS_IN_SEC) + (uint64_t)now.tv_nsec;
+#else
+    struct timeval now;
+    gettimeofday(&now, 0);
+    return ((uint64_t)now.tv_sec * CS_TIME_NS_IN_SEC) + ((uint64_t)now.tv_usec * CS_TIME_NS_IN_USEC);
+#endif
 }
 
 /* The name of an error ("CS_ERR_TRY_AGAIN"); "success" for CS_OK, "unknown error" for no error. */

@@ -1,0 +1,86 @@
+#include "libclient/tools/node/process.hpp"
+
+#include <fcntl.h>
+#include <sys/prctl.h>
+#include <unistd.h>
+
+#include <array>
+#include <csignal>
+#include <cstdlib>
+
+#include "common/os/unique_fd.hpp"
+
+namespace node {
+namespace {
+
+constexpr int kFirstHandedDown = 3;  // SD_LISTEN_FDS_START
+
+// Moves the descriptors to 3, 4, …, open across exec. First out of the way of each other.
+bool place_descriptors(const Program& program) {
+    const int count = static_cast<int>(program.descriptors.size());
+    std::vector<int> moved;
+    for (const auto& [name, fd] : program.descriptors) {
+        moved.push_back(::fcntl(fd, F_DUPFD_CLOEXEC, kFirstHandedDown + count));
+        if (moved.back() < 0) return false;
+    }
+    for (int i = 0; i < count; ++i) {
+        if (::dup2(moved[static_cast<std::size_t>(i)], kFirstHandedDown + i) < 0) return false;
+    }
+    return true;
+}
+
+bool set(const char* name, const std::string& value) {
+    return ::setenv(name, value.c_str(), 1) == 0;
+}
+
+bool set_environment(const Program& program) {
+    std::string names;
+    for (const auto& [name, fd] : program.descriptors) {
+        names += (names.empty() ? "" : ":") + name;
+    }
+    const std::string self = std::to_string(::getpid());
+    bool done = set("LISTEN_PID", self) && set("LISTEN_FDNAMES", names) &&
+                set("LISTEN_FDS", std::to_string(program.descriptors.size())) &&
+                set("NOTIFY_SOCKET", program.notify_path);
+    if (program.watchdog_us > 0) {
+        done = done && set("WATCHDOG_USEC", std::to_string(program.watchdog_us)) &&
+               set("WATCHDOG_PID", self);
+    } else {
+        done = done && ::unsetenv("WATCHDOG_USEC") == 0;
+    }
+    return done;
+}
+
+// In the child, and never back. This program has one thread, so that the heap is usable after fork.
+[[noreturn]] void become(const Program& program, pid_t parent) {
+    constexpr int kCannotStart = 127;
+    sigset_t none{};
+    (void)::sigemptyset(&none);  // Cannot fail.
+    (void)::sigprocmask(SIG_SETMASK, &none, nullptr);
+    (void)::signal(SIGPIPE, SIG_DFL);
+    const bool is_bound = ::prctl(PR_SET_PDEATHSIG, SIGTERM) == 0;
+    // The parent may have died before the line above.
+    if (!is_bound || ::getppid() != parent) ::_exit(kCannotStart);
+    const os::UniqueFd null(::open("/dev/null", O_RDONLY | O_CLOEXEC));
+    if (!null.is_open() || ::dup2(null.get(), STDIN_FILENO) < 0) ::_exit(kCannotStart);
+    if (!place_descriptors(program) || !set_environment(program)) ::_exit(kCannotStart);
+    std::vector<char*> arguments;
+    for (const std::string& argument : program.arguments) {
+        arguments.push_back(const_cast<char*>(argument.c_str()));  // execv changes nothing.
+    }
+    arguments.push_back(nullptr);
+    ::execv(arguments.front(), arguments.data());
+    ::_exit(kCannotStart);
+}
+
+}  // namespace
+
+os::Result<pid_t> start(const Program& program) {
+    const pid_t parent = ::getpid();
+    const pid_t child = ::fork();
+    if (child < 0) return os::last_error("fork");
+    if (child == 0) become(program, parent);
+    return child;
+}
+
+}  // namespace node

@@ -1,0 +1,98 @@
+// Runs the daemons of one node without a service manager: opens their sockets, starts them, starts
+// again what dies, keeps descriptors for it, and ends them in order.
+#pragma once
+
+#include <sys/types.h>
+
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "common/base/ids.hpp"
+#include "common/log/log.hpp"
+#include "common/os/event_loop.hpp"
+#include "common/os/signal_fd.hpp"
+#include "common/os/unique_fd.hpp"
+#include "libclient/tools/node/notify_socket.hpp"
+#include "libclient/tools/node/restart_delay.hpp"
+
+namespace node {
+
+struct Owner {
+    uid_t uid = 0;
+    gid_t gid = 0;
+};
+
+struct Settings {
+    std::string config_file;  // All paths absolute.
+    std::string run_folder;
+    std::string state_folder;
+    std::string program_folder;  // Where ringd and the others are.
+    std::optional<base::NodeId> node_id;
+    std::optional<Owner> owner;  // Of the folders: the user that the daemons become.
+    base::Duration watchdog{};   // 0: none.
+};
+
+class Supervisor {
+  public:
+    // Opens sockets and starts the daemons whose programs exist; ringd must.
+    static os::Result<std::unique_ptr<Supervisor>> create(Settings settings, os::EventLoop& loop,
+                                                          logging::Log& log);
+    ~Supervisor();
+    Supervisor(const Supervisor&) = delete;
+    Supervisor& operator=(const Supervisor&) = delete;
+
+    // What the program ends with, once the loop has stopped: 0, or kExitConfiguration when a daemon
+    // refused its configuration.
+    [[nodiscard]] int exit_code() const { return exit_code_; }
+
+  private:
+    struct Daemon {
+        std::string name;
+        std::vector<std::pair<std::string, os::UniqueFd>> sockets;
+        std::vector<std::pair<std::string, os::UniqueFd>> stored;  // The descriptor store.
+        pid_t pid = 0;                                             // 0: not running.
+        base::Instant started{};
+        bool is_ready = false;
+        RestartDelay delay;
+        std::optional<base::Instant> restart_at;
+        std::optional<base::Instant> fed_until;  // Of the watchdog.
+    };
+    enum class Phase { Running, StoppingServices, LeavingRing };
+
+    Supervisor(Settings settings, os::EventLoop& loop, logging::Log& log)
+        : settings_(std::move(settings)), loop_(loop), log_(log) {}
+
+    os::Result<void> prepare_folders();
+    os::Result<void> open_sockets();
+    os::Result<void> watch();
+    void start_daemon(Daemon& daemon);
+    void on_signal(int signal);
+    void reap();
+    void on_death(Daemon& daemon, int status);
+    void send_obituary();
+    void on_notify();
+    void take(Daemon& daemon, Notification notification);
+    void stop_node(int exit_code);
+    void advance_stop();
+    void kill_all(int signal);
+    [[nodiscard]] std::optional<base::Instant> next_deadline() const;
+    void pass_deadlines();
+    [[nodiscard]] bool is_running(const Daemon& daemon) const { return daemon.pid != 0; }
+
+    Settings settings_;
+    os::EventLoop& loop_;
+    logging::Log& log_;
+    os::UniqueFd lock_;
+    std::unique_ptr<NotifySocket> notify_;
+    std::unique_ptr<os::SignalFd> signals_;
+    std::vector<Daemon> daemons_;  // ringd first.
+    Phase phase_ = Phase::Running;
+    std::optional<base::Instant> kill_at_;  // While stopping.
+    bool is_up_ = false;                    // All were ready once.
+    int exit_code_ = 0;
+};
+
+}  // namespace node

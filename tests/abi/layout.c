@@ -1,0 +1,119 @@
+/* Sizes, offsets and constants of the C interface, checked where the compiler sees them and printed.
+ * Compiled from our headers and, where they are installed, from Corosync's: the two must agree. */
+#include <corosync/corodefs.h>
+#include <corosync/corotypes.h>
+#include <corosync/cpg.h>
+#include <stddef.h>
+#include <stdio.h>
+
+#define RECORD(type, bytes, alignment)                          \
+    _Static_assert(sizeof(type) == (bytes), "size of " #type);  \
+    _Static_assert(_Alignof(type) == (alignment), "alignment of " #type)
+#define MEMBER(type, member, offset, bytes)                                            \
+    _Static_assert(offsetof(type, member) == (offset), "offset of " #type "." #member); \
+    _Static_assert(sizeof(((type *)0)->member) == (bytes), "size of " #type "." #member)
+#define CONSTANT(name, value) _Static_assert((name) == (value), #name)
+
+RECORD(cs_error_t, 4, 4);
+RECORD(cs_dispatch_flags_t, 4, 4);
+RECORD(cs_time_t, 8, 8);
+RECORD(cs_name_t, 258, 2);
+MEMBER(cs_name_t, length, 0, 2);
+MEMBER(cs_name_t, value, 2, 256);
+RECORD(cs_version_t, 3, 1);
+MEMBER(cs_version_t, releaseCode, 0, 1);
+MEMBER(cs_version_t, majorVersion, 1, 1);
+MEMBER(cs_version_t, minorVersion, 2, 1);
+
+RECORD(cpg_handle_t, 8, 8);
+RECORD(cpg_iteration_handle_t, 8, 8);
+RECORD(cpg_guarantee_t, 4, 4);
+RECORD(cpg_flow_control_state_t, 4, 4);
+RECORD(cpg_reason_t, 4, 4);
+RECORD(cpg_iteration_type_t, 4, 4);
+RECORD(cpg_model_t, 4, 4);
+RECORD(struct cpg_address, 12, 4);
+MEMBER(struct cpg_address, nodeid, 0, 4);
+MEMBER(struct cpg_address, pid, 4, 4);
+MEMBER(struct cpg_address, reason, 8, 4);
+RECORD(struct cpg_name, 132, 4);
+MEMBER(struct cpg_name, length, 0, 4);
+MEMBER(struct cpg_name, value, 4, 128);
+RECORD(struct cpg_iteration_description_t, 140, 4);
+MEMBER(struct cpg_iteration_description_t, group, 0, 132);
+MEMBER(struct cpg_iteration_description_t, nodeid, 132, 4);
+MEMBER(struct cpg_iteration_description_t, pid, 136, 4);
+RECORD(struct cpg_ring_id, 16, 8);
+MEMBER(struct cpg_ring_id, nodeid, 0, 4);
+MEMBER(struct cpg_ring_id, seq, 8, 8);
+RECORD(cpg_callbacks_t, 16, 8);
+MEMBER(cpg_callbacks_t, cpg_deliver_fn, 0, 8);
+MEMBER(cpg_callbacks_t, cpg_confchg_fn, 8, 8);
+RECORD(cpg_model_data_t, 4, 4);
+RECORD(cpg_model_v1_data_t, 40, 8);
+MEMBER(cpg_model_v1_data_t, model, 0, 4);
+MEMBER(cpg_model_v1_data_t, cpg_deliver_fn, 8, 8);
+MEMBER(cpg_model_v1_data_t, cpg_confchg_fn, 16, 8);
+MEMBER(cpg_model_v1_data_t, cpg_totem_confchg_fn, 24, 8);
+MEMBER(cpg_model_v1_data_t, flags, 32, 4);
+
+CONSTANT(CS_DISPATCH_ONE, 1);
+CONSTANT(CS_DISPATCH_ALL, 2);
+CONSTANT(CS_DISPATCH_BLOCKING, 3);
+CONSTANT(CS_DISPATCH_ONE_NONBLOCKING, 4);
+CONSTANT(CS_MAX_NAME_LENGTH, 256);
+CONSTANT(CS_TRACK_CURRENT, 1);
+CONSTANT(CS_TRACK_CHANGES, 2);
+CONSTANT(CS_TRACK_CHANGES_ONLY, 4);
+CONSTANT(CS_IPC_TIMEOUT_MS, -1);
+CONSTANT(CS_FALSE, 0);
+CONSTANT(CS_TRUE, 1);
+CONSTANT(CS_TIME_END, 9223372036854775807);
+CONSTANT(CPG_MAX_NAME_LENGTH, 128);
+CONSTANT(CPG_MEMBERS_MAX, 128);
+CONSTANT(CPG_MODEL_V1, 1);
+CONSTANT(CPG_MODEL_V1_DELIVER_INITIAL_TOTEM_CONF, 1);
+CONSTANT(CPG_TYPE_UNORDERED, 0);
+CONSTANT(CPG_TYPE_FIFO, 1);
+CONSTANT(CPG_TYPE_AGREED, 2);
+CONSTANT(CPG_TYPE_SAFE, 3);
+CONSTANT(CPG_FLOW_CONTROL_DISABLED, 0);
+CONSTANT(CPG_FLOW_CONTROL_ENABLED, 1);
+CONSTANT(CPG_REASON_UNDEFINED, 0);
+CONSTANT(CPG_REASON_JOIN, 1);
+CONSTANT(CPG_REASON_LEAVE, 2);
+CONSTANT(CPG_REASON_NODEDOWN, 3);
+CONSTANT(CPG_REASON_NODEUP, 4);
+CONSTANT(CPG_REASON_PROCDOWN, 5);
+CONSTANT(CPG_ITERATION_NAME_ONLY, 1);
+CONSTANT(CPG_ITERATION_ONE_GROUP, 2);
+CONSTANT(CPG_ITERATION_ALL, 3);
+CONSTANT(PROCESSOR_COUNT_MAX, 384);
+CONSTANT(TOTEMIP_ADDRLEN, 16);
+CONSTANT(CPG_SERVICE, 2);
+CONSTANT(WD_SERVICE, 7);
+
+/* Functions with the types that programs call them by. */
+static cs_error_t (*const initialize)(cpg_handle_t *, cpg_callbacks_t *) = cpg_initialize;
+static cs_error_t (*const mcast)(cpg_handle_t, cpg_guarantee_t, const struct iovec *,
+                                 unsigned int) = cpg_mcast_joined;
+static cs_error_t (*const membership)(cpg_handle_t, struct cpg_name *, struct cpg_address *,
+                                      int *) = cpg_membership_get;
+static cs_error_t (*const local)(cpg_handle_t, unsigned int *) = cpg_local_get;
+static cs_error_t (*const zcb)(cpg_handle_t, size_t, void **) = cpg_zcb_alloc;
+
+/* What the common library says for every number: the table that the two must share. */
+int main(void) {
+    const int found = initialize != NULL && mcast != NULL && membership != NULL && local != NULL &&
+                      zcb != NULL;
+    printf("functions %d\n", found);
+    for (int number = -2; number <= 110; ++number) {
+        const cs_error_t error = (cs_error_t)number;
+        printf("cs_strerror(%d) %s\n", number, cs_strerror(error));
+    }
+    for (int number = -140; number <= 3; ++number) {
+        printf("from %d: %d %d\n", number, (int)qb_to_cs_error(number),
+               (int)hdb_error_to_cs(number));
+    }
+    return 0;
+}
