@@ -120,21 +120,21 @@ def check_own_view(life):
 
 def segments(life):
     """(ring, events in it, next ring or None, was it there when the ring began)."""
-    ring, begins_whole, events, found = None, False, [], []
-    # A ring that came before the own arrival is announced again after it.
+    # The ring of the own arrival is announced before or right after it.
     arrival = next((i for i, event in enumerate(life.events) if event[0] != "R"), len(life.events))
-    for event in life.events[arrival:]:
+    before = [event[1] for event in life.events[:arrival]]
+    ring = before[-1] if before else None
+    begins_whole, events, found = False, [], []
+    for index, event in enumerate(life.events[arrival:]):
         if event[0] != "R":
             events.append(event)
-            continue
-        if ring is None:
-            # The initial ring id; what came before it is of the same ring.
+        elif ring is None or (event[1] == ring and index == 1):
             ring = event[1]
-            continue
-        if event[1] == ring:
+        elif event[1] == ring:
             raise Violation(f"a ring is installed once: {life}: {event}")
-        found.append((ring, events, event[1], begins_whole))
-        ring, begins_whole, events = event[1], True, []
+        else:
+            found.append((ring, events, event[1], begins_whole))
+            ring, begins_whole, events = event[1], True, []
     if ring is not None:
         found.append((ring, events, None, begins_whole))
     return found

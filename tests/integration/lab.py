@@ -7,6 +7,7 @@ HALO_LAB_KEEP=1 keeps the scratch folder with all logs.
 """
 
 import argparse
+import collections
 import json
 import pathlib
 import signal
@@ -32,7 +33,7 @@ class Load:
 
     def __init__(self, cluster, host, group, rate, size, reconnect):
         name = f"member.{group}.{host.name}.{len(cluster.loads)}"
-        self.host = host
+        self.host, self.group = host, group
         self.path = host.folder / f"{name}.log"
         self.name = name
         low, high = size if isinstance(size, tuple) else (size, size)
@@ -215,11 +216,14 @@ class Cluster:
         for load in self.loads:
             if load.process.alive():
                 load.process.wait(SOON)
-        lives = []
-        for load in self.loads:
-            with load.path.open() as file:
-                lives += history.parse(load.name, file)
-        counts = history.check(lives)
+        counts = collections.Counter()
+        for group in sorted({load.group for load in self.loads}):
+            lives = []
+            for load in self.loads:
+                if load.group == group:
+                    with load.path.open() as file:
+                        lives += history.parse(load.name, file)
+            counts.update(history.check(lives))
         print("history:", ", ".join(f"{value} {name}" for name, value in counts.items()))
         assert counts["messages"] >= least_messages, f"too little happened to judge: {counts}"
         return counts
