@@ -1,0 +1,240 @@
+#include "tests/sim/cluster.hpp"
+
+#include <algorithm>
+
+namespace sim {
+namespace {
+
+using std::chrono::microseconds;
+using std::chrono::milliseconds;
+
+constexpr base::Instant kStart{std::chrono::seconds(1)};  // Time 0 is nobody's first step.
+constexpr std::size_t kRequestsMax = 64;                  // Then the application waits.
+constexpr std::size_t kFinalMessages = 2;                 // Of each node, at the end.
+
+}  // namespace
+
+Cluster::Cluster(const Plan& plan, Trace& trace, Tamper tamper)
+    : plan_(plan),
+      trace_(trace),
+      tamper_(std::move(tamper)),
+      now_(kStart),
+      network_(plan),
+      random_(plan.seed, 4),
+      application_(plan.seed, 5),
+      hosts_(plan.nodes.size()),
+      last_change_(kStart),
+      work_until_(kStart + plan.chaos) {
+    for (NodeIndex i = 0; i < hosts_.size(); ++i) {
+        Host& host = hosts_[i];
+        host.index = i;
+        host.node = plan.nodes[i];
+        host.packet_bytes_max = plan.settings.packet_bytes_max;
+        host.knows.assign(hosts_.size(), true);
+    }
+    for (std::size_t i = 0; i < plan.faults.size(); ++i) {
+        schedule_.at(kStart + plan.faults[i].begin, Begin{i});
+        schedule_.at(kStart + plan.faults[i].end(), End{i});
+    }
+}
+
+void Cluster::run() {
+    for (Host& host : hosts_) {
+        start(host);
+        schedule_.at(now_ + random_.between(microseconds(0), milliseconds(5)), Work{host.index});
+    }
+    run_until(kStart + plan_.chaos);
+    network_.calm_down();
+    for (NodeIndex i = 0; i < hosts_.size(); ++i) {
+        if ((plan_.down >> i & 1u) == 0) continue;
+        ++hosts_[i].down;
+        if (hosts_[i].is_running()) stop(hosts_[i], Ended::How::Crashed);
+    }
+    if (!plan_.partial.empty()) {
+        for (const Paths& paths : plan_.partial)
+            network_.begin(Cut{.paths = paths});
+        if (plan_.work.in_partial_phase) {
+            work_until_ = now_ + settle_bound(plan_);
+            for (const Host& host : hosts_)
+                schedule_.at(now_, Work{host.index});
+        }
+        begin_phase();
+        run_phase();
+        note({}, PhaseEnded{});
+        for (const Paths& paths : plan_.partial)
+            network_.end(Cut{.paths = paths});
+        work_until_ = now_;
+    }
+    begin_phase();
+    run_phase();
+    send_once_more();
+    note({}, PhaseEnded{});
+}
+
+void Cluster::run_until(base::Instant end) {
+    while (!schedule_.empty() && schedule_.next() <= end && !gave_up_) {
+        now_ = schedule_.next();
+        Happening what = schedule_.take();
+        std::visit([this](auto& it) { on(it); }, what);
+    }
+    if (!gave_up_) now_ = std::max(now_, end);
+}
+
+void Cluster::begin_phase() {
+    PhaseBegan phase{.running = {}, .cut = {}, .bound = settle_bound(plan_)};
+    for (const Host& host : hosts_) {
+        if (!host.is_running()) continue;
+        phase.running.push_back(host.node);
+        for (const Host& other : hosts_) {
+            if (&other == &host || !other.is_running()) continue;
+            if (network_.is_cut(host.index, other.index)) {
+                phase.cut.emplace_back(host.node, other.node);
+            }
+        }
+    }
+    note({}, std::move(phase));
+}
+
+// Until all that should agree do, and long enough after to see that it lasts; or until they had
+// their time.
+void Cluster::run_phase() {
+    const base::Instant began = now_;
+    const base::Duration quiet = quiet_time(plan_);
+    const base::Instant end = began + settle_bound(plan_) + quiet;
+    last_change_ = std::max(last_change_, began);
+    while (now_ < end && !gave_up_) {
+        run_until(std::min(end, std::max(last_change_ + quiet, now_ + quiet / 8)));
+        if (now_ >= last_change_ + quiet && is_settled()) return;
+    }
+}
+
+bool Cluster::is_settled() const {
+    return std::ranges::all_of(hosts_, [this](const Host& host) {
+        if (!host.is_running()) return true;
+        if (!host.current) return false;
+        return std::ranges::all_of(host.members, [&](base::NodeId member) {
+            return hosts_[index_of(member)].current == host.current;
+        });
+    });
+}
+
+void Cluster::send_once_more() {
+    for (Host& host : hosts_) {
+        if (!host.is_running()) continue;
+        for (std::size_t i = 0; i < kFinalMessages; ++i) {
+            host.requests.push_back(
+                {.guarantee = i == 0 ? totem::Guarantee::Agreed : totem::Guarantee::Safe,
+                 .urgent = false,
+                 .size = 32});
+        }
+        turn_within(host, base::Duration{});
+    }
+    const base::Instant end = now_ + 4 * plan_.settings.token_timeout;
+    const base::Duration step = plan_.settings.token_retransmit;
+    std::uint64_t seen = ~std::uint64_t{0};
+    while (now_ < end && !gave_up_) {
+        if (is_drained() && seen == delivered_) return;
+        seen = delivered_;
+        run_until(now_ + step);
+    }
+}
+
+bool Cluster::is_drained() const {
+    return std::ranges::all_of(hosts_, [](const Host& host) { return host.requests.empty(); });
+}
+
+void Cluster::on(Arrival& arrival) {
+    Host& host = hosts_[arrival.to];
+    Host& sender = hosts_[arrival.from];
+    if (!host.is_running()) {
+        // The kernel says that nobody listens, if there is one and its answer gets through.
+        if (host.host_down > 0 || !sender.is_running()) return;
+        arrivals_.clear();
+        network_.send(now_, {.from = arrival.to, .to = arrival.from, .link = arrival.link.value()},
+                      64, arrivals_);
+        if (arrivals_.empty()) return;
+        schedule_.at(
+            arrivals_.front(),
+            Tell{.node = sender.index,
+                 .life = sender.who.life,
+                 .event = totem::PeerEvidence{.peer = host.node,
+                                              .link = arrival.link,
+                                              .kind = totem::PeerEvidence::Kind::PortUnreachable}});
+        return;
+    }
+    const std::size_t bytes = arrival.packet.size();
+    if (bytes > host.packet_bytes_max) return;
+    if (host.socket_bytes + bytes > plan_.socket_bytes) return;
+    if (!host.knows[arrival.from]) return;  // No key, no address: never gets up to the core.
+    host.socket_bytes += bytes;
+    host.socket.push_back(
+        {.from = sender.node, .link = arrival.link, .packet = std::move(arrival.packet)});
+    turn_within(host, plan_.turn_latency + host.turn_delay);
+}
+
+void Cluster::on(Turn& it) {
+    Host& host = hosts_[it.node];
+    if (host.turn_at != now_) return;  // Another turn took its place.
+    host.turn_at.reset();
+    if (host.is_running() && host.paused == 0) turn(host);
+}
+
+void Cluster::on(Tell& tell) {
+    Host& host = hosts_[tell.node];
+    if (!host.is_running() || host.who.life != tell.life) return;
+    host.told.push_back(tell.event);
+    turn_within(host, plan_.turn_latency);
+}
+
+void Cluster::on(DiskDone& done) {
+    Host& host = hosts_[done.node];
+    if (!host.is_running() || host.who.life != done.life) return;
+    host.durable = done.ring;
+    host.storing.reset();
+    note(host.who, Stored{done.ring});
+    host.told.push_back(totem::RingStored{done.ring});
+    turn_within(host, base::Duration{});
+}
+
+void Cluster::on(Work& work) {
+    if (now_ >= work_until_) return;
+    Host& host = hosts_[work.node];
+    const Workload& load = plan_.work;
+    const std::size_t size = application_.chance(load.large)
+                                 ? application_.between(200, load.size_max)
+                                 : application_.between(16, 200);
+    const Request request{.guarantee = application_.chance(load.safe) ? totem::Guarantee::Safe
+                                                                      : totem::Guarantee::Agreed,
+                          .urgent = application_.chance(load.urgent),
+                          .size = size};
+    if (host.is_running() && host.requests.size() < kRequestsMax) {
+        host.requests.push_back(request);
+        turn_within(host, base::Duration{});
+    }
+    schedule_.at(now_ + application_.between(load.interval_min, load.interval_max), work);
+}
+
+void Cluster::on(Begin& it) {
+    const Fault& fault = plan_.faults[it.fault];
+    note({}, FaultBegan{to_text(fault)});
+    std::visit([this](const auto& what) { begin(what); }, fault.what);
+}
+
+void Cluster::on(End& it) {
+    const Fault& fault = plan_.faults[it.fault];
+    note({}, FaultEnded{to_text(fault)});
+    std::visit([this](const auto& what) { end(what); }, fault.what);
+}
+
+void Cluster::on(Give& give) {
+    Host& host = hosts_[give.node];
+    if (host.is_running() && host.who.life == give.life && host.crash_soon) die(host);
+}
+
+NodeIndex Cluster::index_of(base::NodeId node) const {
+    const auto at = std::ranges::lower_bound(plan_.nodes, node);
+    INVARIANT(at != plan_.nodes.end() && *at == node);
+    return static_cast<NodeIndex>(at - plan_.nodes.begin());
+}
+
+}  // namespace sim

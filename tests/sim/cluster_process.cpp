@@ -1,0 +1,257 @@
+// Processes of a simulated cluster: each turn of the loop as ringd's driver does it.
+#include <algorithm>
+
+#include "tests/sim/cluster.hpp"
+#include "tests/sim/payload.hpp"
+#include "tests/sim/wire.hpp"
+
+namespace sim {
+namespace {
+
+using std::chrono::microseconds;
+using std::chrono::milliseconds;
+
+constexpr std::size_t kBatch = 64;  // Packets that one turn takes from the socket.
+constexpr base::Duration kTimerSlack = microseconds(1);
+constexpr base::Duration kPauseNoticed = milliseconds(10);
+constexpr std::uint64_t kTurnsInARowMax = 5'000;  // Within a millisecond.
+
+// What ringd does when its ring id file is gone: any id above all that it can have used. The wall
+// clock is such, since a ring takes longer to form than a millisecond.
+base::RingId guarded_ring_id(base::Instant now, base::NodeId node) {
+    const auto ticks = std::chrono::duration_cast<microseconds>(now.time_since_epoch()).count();
+    return {.seq = static_cast<std::uint64_t>(ticks) << 8u, .representative = node};
+}
+
+}  // namespace
+
+std::vector<totem::Peer> Cluster::peers_of(const Host& host) const {
+    std::vector<totem::LinkId> links;
+    for (std::size_t link = 0; link < plan_.links; ++link) {
+        links.push_back(totem::LinkId{static_cast<std::uint8_t>(link)});
+    }
+    std::vector<totem::Peer> peers;
+    for (const Host& other : hosts_) {
+        if (&other == &host || !host.knows[other.index]) continue;
+        peers.push_back({.node = other.node, .links = links});
+    }
+    return peers;
+}
+
+void Cluster::start(Host& host) {
+    if (host.disk_lost) {
+        host.durable = guarded_ring_id(now_, host.node);
+        host.disk_lost = false;
+    }
+    host.who = {.node = host.node, .life = ++host.lives};
+    totem::RingConfig config = plan_.settings;
+    config.self = host.node;
+    config.peers = peers_of(host);
+    config.packet_bytes_max = host.packet_bytes_max;
+    host.packet_bytes_told = host.packet_bytes_max;
+    host.best_link.assign(hosts_.size(), std::nullopt);
+    note(host.who, Started{host.durable});
+    host.ring.emplace(config, host.durable, random_.next(), now_);
+    host.told.push_back(totem::DeadlinePassed{});
+    turn_within(host, random_.between(microseconds(0), milliseconds(3)));
+}
+
+void Cluster::stop(Host& host, Ended::How how) {
+    note(host.who, Ended{how});
+    // The disk may or may not have had it.
+    if (host.storing && random_.chance(500'000)) host.durable = *host.storing;
+    host.ring.reset();
+    host.socket.clear();
+    host.socket_bytes = 0;
+    host.told.clear();
+    host.requests.clear();
+    host.submitted = 0;
+    host.leaving = false;
+    host.crash_soon = false;
+    host.storing.reset();
+    host.audience.clear();
+    host.current.reset();
+    host.members.clear();
+    host.turn_at.reset();
+}
+
+void Cluster::turn_within(Host& host, base::Duration delay) {
+    schedule_turn(host, now_ + delay);
+}
+
+void Cluster::schedule_turn(Host& host, base::Instant at) {
+    if (host.turn_at && *host.turn_at <= at) return;
+    host.turn_at = at;
+    schedule_.at(at, Turn{host.index});
+}
+
+// A turn: what the host itself says, then a batch of packets and Drained, then what the
+// application wants, then the deadline.
+void Cluster::turn(Host& host) {
+    if (now_ - host.row_began > milliseconds(1)) {
+        host.row_began = now_;
+        host.turns_in_a_row = 0;
+    }
+    if (++host.turns_in_a_row > kTurnsInARowMax) {
+        note(host.who, Spinning{});
+        gave_up_ = true;
+        return;
+    }
+    const std::vector<totem::Event> told = std::exchange(host.told, {});
+    for (const totem::Event& event : told) {
+        if (!step(host, event)) return;
+    }
+    if (!host.socket.empty() && !step_packets(host)) return;
+    step_requests(host);
+    if (!host.is_running()) return;
+    const auto deadline = host.ring->next_deadline();
+    if (deadline && *deadline <= now_ && !step(host, totem::DeadlinePassed{})) return;
+    const bool more = !host.socket.empty() || !host.told.empty();
+    if (more) turn_within(host, plan_.turn_latency + host.turn_delay);
+    if (const auto next = host.ring->next_deadline()) {
+        schedule_turn(host, std::max(*next, now_ + kTimerSlack));
+    }
+}
+
+bool Cluster::step_packets(Host& host) {
+    for (std::size_t i = 0; i < kBatch && !host.socket.empty(); ++i) {
+        Inbound inbound = std::move(host.socket.front());
+        host.socket.pop_front();
+        host.socket_bytes -= inbound.packet.size();
+        note_received(trace_, now_, host.who, inbound.packet);
+        const totem::Event event = totem::PacketArrived{
+            .from = inbound.from, .link = inbound.link, .packet = std::move(inbound.packet)};
+        if (!step(host, event)) return false;
+    }
+    return !host.socket.empty() || step(host, totem::Drained{});
+}
+
+void Cluster::step_requests(Host& host) {
+    while (host.is_running() && !host.leaving && !host.requests.empty()) {
+        const Request request = host.requests.front();
+        if (host.ring->submit_room() < request.size) return;
+        host.requests.pop_front();
+        const MessageId message{.sender = host.who, .number = ++host.submitted};
+        note(host.who, Sent{.number = message.number,
+                            .guarantee = request.guarantee,
+                            .urgent = request.urgent,
+                            .size = request.size});
+        if (!step(host, totem::Submitted{.number = message.number,
+                                         .guarantee = request.guarantee,
+                                         .urgent = request.urgent,
+                                         .payload = make_payload(message, request.size)})) {
+            return;
+        }
+    }
+}
+
+bool Cluster::step(Host& host, const totem::Event& event) {
+    if (const auto* changed = std::get_if<totem::PacketBytesChanged>(&event)) {
+        host.packet_bytes_told = changed->packet_bytes_max;
+    }
+    actions_.clear();
+    host.ring->step(now_, event, actions_);
+    return act(host);
+}
+
+bool Cluster::act(Host& host) {
+    if (tamper_) tamper_(host.who, actions_);
+    const std::size_t count = actions_.size();
+    std::size_t done = count;
+    const bool tears = host.crash_soon && count > 0;
+    if (tears) done = random_.index(count + 1);
+    for (std::size_t i = 0; i < done; ++i) {
+        std::visit([&](const auto& action) { act(host, action); }, actions_[i]);
+        if (!host.is_running()) return false;
+    }
+    if (tears) die(host);
+    return !tears;
+}
+
+void Cluster::act(Host& host, const totem::SendTo& action) {
+    note_sent(trace_, now_, host.who, action.packet);
+    send(host, action.to, action.link, action.packet);
+}
+
+void Cluster::act(Host& host, const totem::SendToAll& action) {
+    note_sent(trace_, now_, host.who, action.packet);
+    if (action.audience == totem::SendToAll::Audience::Members) {
+        for (const base::NodeId to : host.audience)
+            send(host, to, std::nullopt, action.packet);
+        return;
+    }
+    for (const Host& other : hosts_) {
+        if (&other == &host || !host.knows[other.index]) continue;
+        send(host, other.node, std::nullopt, action.packet);
+    }
+}
+
+void Cluster::act(Host& host, const totem::SetAudience& action) {
+    host.audience = action.members;
+}
+
+void Cluster::act(Host& host, const totem::UseLink& action) {
+    host.best_link[index_of(action.peer)] = action.link;
+}
+
+void Cluster::act(Host& host, const totem::StoreRing& action) {
+    host.storing = action.ring;
+    schedule_.at(now_ + random_.between(plan_.store_min, plan_.store_max) + host.disk_delay,
+                 DiskDone{.node = host.index, .life = host.who.life, .ring = action.ring});
+}
+
+void Cluster::act(Host& host, const totem::Deliver& action) {
+    const auto message = read_payload(action.payload);
+    ++delivered_;
+    note(host.who, Delivered{.ring = action.ring,
+                             .seq = action.seq,
+                             .index = action.index,
+                             .sender = action.sender,
+                             .guarantee = action.guarantee,
+                             .message = message.value_or(MessageId{}),
+                             .intact = message.has_value(),
+                             .size = action.payload.size()});
+}
+
+void Cluster::act(Host& host, const totem::InstallConfiguration& action) {
+    note(host.who, Installed{action});
+    last_change_ = now_;
+    if (action.kind != totem::InstallConfiguration::Kind::Regular) return;
+    host.current = action.ring;
+    host.members = action.members;
+}
+
+void Cluster::act(Host& host, const totem::Taken& action) {
+    note(host.who, TakenTo{action.number});
+    if (!host.requests.empty()) turn_within(host, base::Duration{});
+}
+
+void Cluster::act(Host& host, const totem::Left&) {
+    stop(host, Ended::How::Left);
+}
+
+void Cluster::send(Host& host, base::NodeId to, std::optional<totem::LinkId> link,
+                   const base::Buffer& packet) {
+    if (packet.size() > host.packet_bytes_told) {
+        note(host.who, TooLarge{.bytes = packet.size(), .limit = host.packet_bytes_told});
+    }
+    if (packet.size() > host.packet_bytes_max) return;
+    const NodeIndex index = index_of(to);
+    const auto chosen = link ? link : host.best_link[index];
+    if (chosen) return send_on(host, index, chosen->value(), packet);
+    for (std::size_t i = 0; i < plan_.links; ++i)
+        send_on(host, index, i, packet);
+}
+
+void Cluster::send_on(Host& host, NodeIndex to, std::size_t link, const base::Buffer& packet) {
+    arrivals_.clear();
+    network_.send(now_, {.from = host.index, .to = to, .link = link}, packet.size(), arrivals_);
+    for (const base::Instant arrival : arrivals_) {
+        schedule_.at(arrival, Arrival{.from = host.index,
+                                      .to = to,
+                                      .link = totem::LinkId{static_cast<std::uint8_t>(link)},
+                                      .packet = packet});
+    }
+}
+
+}  // namespace sim
