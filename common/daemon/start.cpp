@@ -1,0 +1,65 @@
+#include "common/daemon/start.hpp"
+
+#include <sysexits.h>
+
+#include <cstdio>
+
+namespace daemon_start {
+namespace {
+
+// A daemon of systemd writes to the journal, which its standard error is connected to; else to
+// standard error; and to the file, if one is configured.
+logging::Destinations destinations_of(const config::Logging& logging) {
+    logging::Destinations destinations = logging::default_destinations();
+    destinations.journal = destinations.journal && logging.to_journal;
+    destinations.to_stderr = destinations.to_stderr && logging.to_stderr;
+    if (logging.file) destinations.file = *logging.file;
+    return destinations;
+}
+
+void say(const std::string& text) {
+    (void)std::fputs(text.c_str(), stderr);
+}
+
+}  // namespace
+
+std::variant<Started, Ended> start(const std::string& name, int argc, const char* const* argv) {
+    auto options = config::parse_daemon_options(argc, argv);
+    if (!options) {
+        say(name + ": " + options.error() + "\n");
+        return EX_USAGE;
+    }
+    if (options->wants_help) {
+        std::fputs(config::daemon_usage(name).c_str(), stdout);
+        return EX_OK;
+    }
+    if (options->wants_version) {
+        std::printf("%s %s\n", name.c_str(), HALO_VERSION);
+        return EX_OK;
+    }
+    const auto host = config::this_host();
+    if (!host) {
+        say(name + ": " + host.error().text() + "\n");
+        return EX_OSERR;
+    }
+    auto loaded = config::load(config::find_file(options->config_file),
+                               {.node_id = options->node_id, .host = *host});
+    if (!loaded) {
+        say(config::problems_text(loaded.error()));
+        return config::kExitConfiguration;
+    }
+    say(config::problems_text(loaded->warnings));
+    if (options->is_test) return EX_OK;
+
+    logging::Log log(name, destinations_of(loaded->cluster.logging));
+    if (loaded->cluster.logging.debug) log.set_level(logging::Level::Debug);
+    Started started{
+        .options = std::move(*options), .loaded = std::move(*loaded), .log = std::move(log)};
+    if (const auto opened = started.log.reopen_file(); !opened) {
+        started.log.warning("cannot open the log file, going on without",
+                            {{"ERROR", opened.error().text()}});
+    }
+    return started;
+}
+
+}  // namespace daemon_start
