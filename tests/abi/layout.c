@@ -1,17 +1,18 @@
-/* Sizes, offsets and constants of the C interface, checked where the compiler sees them and printed.
- * Compiled from our headers and, where they are installed, from Corosync's: the two must agree. */
+/* Sizes, offsets and constants of the C interface, checked where the compiler sees them and
+ * printed. Compiled from our headers and, where they are installed, from Corosync's: the two must
+ * agree. */
 #include <corosync/corodefs.h>
 #include <corosync/corotypes.h>
 #include <corosync/cpg.h>
 #include <stddef.h>
 #include <stdio.h>
 
-#define RECORD(type, bytes, alignment)                          \
-    _Static_assert(sizeof(type) == (bytes), "size of " #type);  \
+#define RECORD(type, bytes, alignment)                         \
+    _Static_assert(sizeof(type) == (bytes), "size of " #type); \
     _Static_assert(_Alignof(type) == (alignment), "alignment of " #type)
-#define MEMBER(type, member, offset, bytes)                                            \
+#define MEMBER(type, member, offset, bytes)                                             \
     _Static_assert(offsetof(type, member) == (offset), "offset of " #type "." #member); \
-    _Static_assert(sizeof(((type *)0)->member) == (bytes), "size of " #type "." #member)
+    _Static_assert(sizeof(((type*)0)->member) == (bytes), "size of " #type "." #member)
 #define CONSTANT(name, value) _Static_assert((name) == (value), #name)
 
 RECORD(cs_error_t, 4, 4);
@@ -94,18 +95,18 @@ CONSTANT(CPG_SERVICE, 2);
 CONSTANT(WD_SERVICE, 7);
 
 /* Functions with the types that programs call them by. */
-static cs_error_t (*const initialize)(cpg_handle_t *, cpg_callbacks_t *) = cpg_initialize;
-static cs_error_t (*const mcast)(cpg_handle_t, cpg_guarantee_t, const struct iovec *,
+static cs_error_t (*const initialize)(cpg_handle_t*, cpg_callbacks_t*) = cpg_initialize;
+static cs_error_t (*const mcast)(cpg_handle_t, cpg_guarantee_t, const struct iovec*,
                                  unsigned int) = cpg_mcast_joined;
-static cs_error_t (*const membership)(cpg_handle_t, struct cpg_name *, struct cpg_address *,
-                                      int *) = cpg_membership_get;
-static cs_error_t (*const local)(cpg_handle_t, unsigned int *) = cpg_local_get;
-static cs_error_t (*const zcb)(cpg_handle_t, size_t, void **) = cpg_zcb_alloc;
+static cs_error_t (*const membership)(cpg_handle_t, struct cpg_name*, struct cpg_address*,
+                                      int*) = cpg_membership_get;
+static cs_error_t (*const local)(cpg_handle_t, unsigned int*) = cpg_local_get;
+static cs_error_t (*const zcb)(cpg_handle_t, size_t, void**) = cpg_zcb_alloc;
 
 /* What the common library says for every number: the table that the two must share. */
 int main(void) {
-    const int found = initialize != NULL && mcast != NULL && membership != NULL && local != NULL &&
-                      zcb != NULL;
+    const int found =
+        initialize != NULL && mcast != NULL && membership != NULL && local != NULL && zcb != NULL;
     printf("functions %d\n", found);
     for (int number = -2; number <= 110; ++number) {
         const cs_error_t error = (cs_error_t)number;

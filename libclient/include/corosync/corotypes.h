@@ -1,7 +1,7 @@
 /* Types that all libraries with Corosync's interface share: errors, dispatch flags, names.
  *
- * A drop-in for the header of the same name: the values and layouts are those of Corosync 3.1, which
- * tests/abi compares. What each function promises: docs/compatibility.md. */
+ * A drop-in for the header of the same name: the values and layouts are those of Corosync 3.1,
+ * which tests/abi compares. What each function promises: docs/compatibility.md. */
 #ifndef COROTYPES_H_DEFINED
 #define COROTYPES_H_DEFINED
 
@@ -108,12 +108,13 @@ static inline uint64_t cs_timestamp_get(void) {
 #else
     struct timeval now;
     gettimeofday(&now, 0);
-    return ((uint64_t)now.tv_sec * CS_TIME_NS_IN_SEC) + ((uint64_t)now.tv_usec * CS_TIME_NS_IN_USEC);
+    return ((uint64_t)now.tv_sec * CS_TIME_NS_IN_SEC) +
+           ((uint64_t)now.tv_usec * CS_TIME_NS_IN_USEC);
 #endif
 }
 
 /* The name of an error ("CS_ERR_TRY_AGAIN"); "success" for CS_OK, "unknown error" for no error. */
-const char *cs_strerror(cs_error_t err);
+const char* cs_strerror(cs_error_t err);
 
 /* The error for what a call of libqb gave: a negative errno, or success from 0 on. */
 cs_error_t qb_to_cs_error(int result);

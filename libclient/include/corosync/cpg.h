@@ -1,18 +1,18 @@
 /* Closed process groups: processes on all nodes join a group by name, and its members see the same
  * messages and membership changes in the same order. Link with -lcpg.
  *
- * Any function may be called from any thread, also from inside a callback. A child after fork() gets
- * CS_ERR_BAD_HANDLE for the handles of its parent, and may initialize its own. Without a daemon each
- * function that needs it gives CS_ERR_LIBRARY. Out-parameters are written with CS_OK only. */
+ * Any function may be called from any thread, also from inside a callback. A child after fork()
+ * gets CS_ERR_BAD_HANDLE for the handles of its parent, and may initialize its own. Without a
+ * daemon each function that needs it gives CS_ERR_LIBRARY. Out-parameters are written with CS_OK
+ * only. */
 #ifndef COROSYNC_CPG_H_DEFINED
 #define COROSYNC_CPG_H_DEFINED
 
+#include <corosync/corotypes.h>
 #include <netinet/in.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/uio.h>
-
-#include <corosync/corotypes.h>
 
 #ifdef __cplusplus
 extern "C" {
@@ -80,19 +80,18 @@ struct cpg_ring_id {
 };
 
 /* `msg` is valid and may be written to during the callback; it is aligned for any type. */
-typedef void (*cpg_deliver_fn_t)(cpg_handle_t handle, const struct cpg_name *group_name,
-                                 uint32_t nodeid, uint32_t pid, void *msg, size_t msg_len);
+typedef void (*cpg_deliver_fn_t)(cpg_handle_t handle, const struct cpg_name* group_name,
+                                 uint32_t nodeid, uint32_t pid, void* msg, size_t msg_len);
 
 /* Members ascend by nodeid, then pid. */
-typedef void (*cpg_confchg_fn_t)(cpg_handle_t handle, const struct cpg_name *group_name,
-                                 const struct cpg_address *member_list, size_t member_list_entries,
-                                 const struct cpg_address *left_list, size_t left_list_entries,
-                                 const struct cpg_address *joined_list,
-                                 size_t joined_list_entries);
+typedef void (*cpg_confchg_fn_t)(cpg_handle_t handle, const struct cpg_name* group_name,
+                                 const struct cpg_address* member_list, size_t member_list_entries,
+                                 const struct cpg_address* left_list, size_t left_list_entries,
+                                 const struct cpg_address* joined_list, size_t joined_list_entries);
 
 /* After the configuration changes of all groups that a new ring caused. */
 typedef void (*cpg_totem_confchg_fn_t)(cpg_handle_t handle, struct cpg_ring_id ring_id,
-                                       uint32_t member_list_entries, const uint32_t *member_list);
+                                       uint32_t member_list_entries, const uint32_t* member_list);
 
 typedef struct {
     cpg_deliver_fn_t cpg_deliver_fn;
@@ -116,61 +115,62 @@ typedef struct {
 
 /* Connects to cpgd. CS_ERR_TRY_AGAIN: it is not synchronised with the other nodes yet;
  * CS_ERR_ACCESS: this user may not. `callbacks` or a function in it may be NULL. */
-cs_error_t cpg_initialize(cpg_handle_t *handle, cpg_callbacks_t *callbacks);
-cs_error_t cpg_model_initialize(cpg_handle_t *handle, cpg_model_t model,
-                                cpg_model_data_t *model_data, void *context);
+cs_error_t cpg_initialize(cpg_handle_t* handle, cpg_callbacks_t* callbacks);
+cs_error_t cpg_model_initialize(cpg_handle_t* handle, cpg_model_t model,
+                                cpg_model_data_t* model_data, void* context);
 
 /* Ends the handle; also inside a callback of it. A joined group sees CPG_REASON_PROCDOWN. */
 cs_error_t cpg_finalize(cpg_handle_t handle);
 
 /* A connected UNIX socket, readable exactly while cpg_dispatch has something to do (also when the
  * daemon is gone). Only for polling. */
-cs_error_t cpg_fd_get(cpg_handle_t handle, int *fd);
+cs_error_t cpg_fd_get(cpg_handle_t handle, int* fd);
 
 /* The largest message that travels in one piece; larger ones are cut and put together again. */
-cs_error_t cpg_max_atomic_msgsize_get(cpg_handle_t handle, uint32_t *size);
+cs_error_t cpg_max_atomic_msgsize_get(cpg_handle_t handle, uint32_t* size);
 
 /* A pointer of the caller's. */
-cs_error_t cpg_context_get(cpg_handle_t handle, void **context);
-cs_error_t cpg_context_set(cpg_handle_t handle, void *context);
+cs_error_t cpg_context_get(cpg_handle_t handle, void** context);
+cs_error_t cpg_context_set(cpg_handle_t handle, void* context);
 
 /* Runs callbacks in the calling thread. */
 cs_error_t cpg_dispatch(cpg_handle_t handle, cs_dispatch_flags_t dispatch_types);
 
 /* One group a handle. CS_OK: asked for; the own first configuration change says when it is so.
  * CS_ERR_EXIST: this handle, or another one of this process in the same group, has joined. */
-cs_error_t cpg_join(cpg_handle_t handle, const struct cpg_name *group);
-cs_error_t cpg_leave(cpg_handle_t handle, const struct cpg_name *group);
+cs_error_t cpg_join(cpg_handle_t handle, const struct cpg_name* group);
+cs_error_t cpg_leave(cpg_handle_t handle, const struct cpg_name* group);
 
-/* Sends one message, the pieces of `iovec` in a row, to the group that the handle has joined. CS_OK:
- * it has its place in the stream of this sender and will be delivered, to us also, unless this node
- * is lost. CS_ERR_TRY_AGAIN: nothing was taken, because the network or a receiver is busy. */
+/* Sends one message, the pieces of `iovec` in a row, to the group that the handle has joined.
+ * CS_OK: it has its place in the stream of this sender and will be delivered, to us also, unless
+ * this node is lost. CS_ERR_TRY_AGAIN: nothing was taken, because the network or a receiver is
+ * busy. */
 cs_error_t cpg_mcast_joined(cpg_handle_t handle, cpg_guarantee_t guarantee,
-                            const struct iovec *iovec, unsigned int iov_len);
+                            const struct iovec* iovec, unsigned int iov_len);
 
 /* The members now of any group. CS_ERR_TOO_BIG: more than CPG_MEMBERS_MAX; iterate instead. */
-cs_error_t cpg_membership_get(cpg_handle_t handle, struct cpg_name *groupName,
-                              struct cpg_address *member_list, int *member_list_entries);
+cs_error_t cpg_membership_get(cpg_handle_t handle, struct cpg_name* groupName,
+                              struct cpg_address* member_list, int* member_list_entries);
 
-cs_error_t cpg_local_get(cpg_handle_t handle, unsigned int *local_nodeid);
+cs_error_t cpg_local_get(cpg_handle_t handle, unsigned int* local_nodeid);
 
 /* Always CPG_FLOW_CONTROL_DISABLED: cpg_mcast_joined says CS_ERR_TRY_AGAIN when it must. */
 cs_error_t cpg_flow_control_state_get(cpg_handle_t handle,
-                                      cpg_flow_control_state_t *flow_control_enabled);
+                                      cpg_flow_control_state_t* flow_control_enabled);
 
 /* Memory for a message to be sent by cpg_zcb_mcast_joined, as often as wanted. */
-cs_error_t cpg_zcb_alloc(cpg_handle_t handle, size_t size, void **buffer);
-cs_error_t cpg_zcb_free(cpg_handle_t handle, void *buffer);
-cs_error_t cpg_zcb_mcast_joined(cpg_handle_t handle, cpg_guarantee_t guarantee, void *msg,
+cs_error_t cpg_zcb_alloc(cpg_handle_t handle, size_t size, void** buffer);
+cs_error_t cpg_zcb_free(cpg_handle_t handle, void* buffer);
+cs_error_t cpg_zcb_mcast_joined(cpg_handle_t handle, cpg_guarantee_t guarantee, void* msg,
                                 size_t msg_len);
 
 /* Walks over groups and members as they were at initialize. `group` is given with
  * CPG_ITERATION_ONE_GROUP and only then. */
 cs_error_t cpg_iteration_initialize(cpg_handle_t handle, cpg_iteration_type_t iteration_type,
-                                    const struct cpg_name *group,
-                                    cpg_iteration_handle_t *cpg_iteration_handle);
+                                    const struct cpg_name* group,
+                                    cpg_iteration_handle_t* cpg_iteration_handle);
 cs_error_t cpg_iteration_next(cpg_iteration_handle_t handle,
-                              struct cpg_iteration_description_t *description);
+                              struct cpg_iteration_description_t* description);
 cs_error_t cpg_iteration_finalize(cpg_iteration_handle_t handle);
 
 #ifdef __cplusplus

@@ -1,5 +1,5 @@
-/* How a 64-bit handle is printed. Corosync's header of this name also holds the inside of its handle
- * database, which no client needs. */
+/* How a 64-bit handle is printed. Corosync's header of this name also holds the inside of its
+ * handle database, which no client needs. */
 #ifndef HDB_H_DEFINED
 #define HDB_H_DEFINED
 
