@@ -49,6 +49,9 @@ std::optional<IpAddress> read_address(base::ByteReader& reader) {
         std::memcpy(&address.sin6_addr, host.data(), 16);
         std::memcpy(&storage, &address, sizeof address);
     } else if (version == 4) {
+        const bool rest_is_zero =
+            std::all_of(host.begin() + 4, host.end(), [](std::uint8_t byte) { return byte == 0; });
+        if (scope != 0 || !rest_is_zero) return std::nullopt;
         sockaddr_in address{};
         address.sin_family = AF_INET;
         std::memcpy(&address.sin_addr, host.data(), 4);

@@ -11,6 +11,7 @@
 #include <variant>
 
 #include "common/os/clock.hpp"
+#include "tests/unit/ringd/transport/network_namespace.hpp"
 
 using base::Buffer;
 using base::NodeId;
@@ -65,6 +66,7 @@ struct Node {
     std::unique_ptr<UdpTransport> transport;
     std::vector<PacketArrived> packets;
     std::vector<PeerEvidence> evidence;
+    std::vector<std::size_t> sizes;  // Of PacketBytesChanged.
 
     void turn() {
         std::vector<totem::Event> events;
@@ -75,6 +77,9 @@ struct Node {
         for (totem::Event& event : events) {
             if (auto* packet = std::get_if<PacketArrived>(&event)) packets.push_back(*packet);
             if (auto* told = std::get_if<PeerEvidence>(&event)) evidence.push_back(*told);
+            if (auto* changed = std::get_if<totem::PacketBytesChanged>(&event)) {
+                sizes.push_back(changed->packet_bytes_max);
+            }
         }
     }
 };
@@ -408,7 +413,7 @@ TEST_CASE("packets from an address that is not the sender's are refused, unless 
     }
 }
 
-TEST_CASE("the largest packet follows the path, and a larger one is counted, not cut") {
+TEST_CASE("the largest packet follows the path and the limit") {
     Cluster cluster({.nodes = 2, .mtu_max = 0});
     REQUIRE(cluster.shake_hands());
     // The loopback interface carries 64 KiB; without a limit jumbo frames are the most.
@@ -420,4 +425,59 @@ TEST_CASE("the largest packet follows the path, and a larger one is counted, not
 
     Cluster limited({.nodes = 2, .mtu_max = 1400});
     CHECK(limited[0].packet_bytes_max() == 1400 - 28 - transport::kOverheadBytes);
+}
+
+TEST_CASE("a narrower path is told to the core, and so is a wider one") {
+    const bool ran = in_network_namespace([](LoopbackInterface& loopback) {
+        CHECK(loopback.set_mtu(1500));
+        Cluster cluster({.nodes = 2, .mtu_max = 0});
+        CHECK(cluster.shake_hands());
+        const std::size_t overhead = 28 + transport::kOverheadBytes;
+        CHECK(cluster[0].packet_bytes_max() == 1500 - overhead);
+        CHECK(loopback.set_mtu(1400));
+        CHECK(cluster.wait(
+            [&] { return cluster.nodes[0].sizes == std::vector<std::size_t>{1400 - overhead}; }));
+        CHECK(loopback.set_mtu(4000));
+        CHECK(cluster.wait([&] {
+            return cluster.nodes[0].sizes ==
+                   std::vector<std::size_t>{1400 - overhead, 4000 - overhead};
+        }));
+    });
+    if (!ran) MESSAGE("no right to make a network namespace: skipped");
+}
+
+TEST_CASE("an interface that goes down and comes back is evidence about the link") {
+    const bool ran = in_network_namespace([](LoopbackInterface& loopback) {
+        Cluster cluster({.nodes = 2});
+        CHECK(cluster.shake_hands());
+        const auto last = [&](PeerEvidence::Kind kind) {
+            const auto& seen = cluster.nodes[0].evidence;
+            return !seen.empty() && seen.back().kind == kind && seen.back().peer == base::kNoNode &&
+                   seen.back().link == LinkId{0};
+        };
+        CHECK(loopback.set_up(false));
+        CHECK(cluster.wait([&] { return last(PeerEvidence::Kind::LinkLost); }));
+        CHECK_FALSE(cluster[0].link_counters(LinkId{0}).is_usable);
+        CHECK(loopback.set_up(true));
+        CHECK(cluster.wait([&] { return last(PeerEvidence::Kind::LinkBack); }));
+        cluster[0].queue(totem::SendTo{.to = NodeId{2}, .link = {}, .packet = packet_of(10, 1)});
+        cluster[0].flush();
+        CHECK(cluster.wait([&] { return cluster.nodes[1].packets.size() == 1; }));
+        CHECK(cluster[0].link_counters(LinkId{0}).changes == 2);
+    });
+    if (!ran) MESSAGE("no right to make a network namespace: skipped");
+}
+
+TEST_CASE("a link without its address is told at the start") {
+    UdpTransportConfig config;
+    config.self = NodeId{1};
+    UdpLink link;
+    link.address = IpAddress::parse("192.0.2.77", 5405).value();
+    config.links.push_back(link);
+    auto made = UdpTransport::create(config, key_of(7), os::now());
+    REQUIRE(made.has_value());
+    std::vector<totem::Event> events;
+    (*made)->pass_deadline(os::now(), events);
+    REQUIRE(events.size() == 1);
+    CHECK(std::get<PeerEvidence>(events.front()).kind == PeerEvidence::Kind::LinkLost);
 }
