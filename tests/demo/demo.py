@@ -392,7 +392,7 @@ def main():
     engine = engines.known(build)[options.engine]
     reason = netns.missing_rights() or engine.missing()
     if not reason and not (build / "bin" / "halo_chat").exists():
-        reason = f"{build}/bin/halo_chat is not built; it needs libcpg-dev"
+        reason = f"{build}/bin/halo_chat is not built"
     if reason:
         print(f"demo: {reason}", file=sys.stderr)
         return 77
