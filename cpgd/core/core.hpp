@@ -223,7 +223,9 @@ class Core {
     std::map<base::NodeId, protocol::Incarnation> known_;
     std::optional<Exchange> exchange_;
     bool is_totem_due_ = false;  // Nodes went or came since the last TotemConfchg.
+    // What the last TotemConfchg says: of the last view whose groups are known.
     base::RingId told_ring_{};
+    std::vector<base::NodeId> told_nodes_;
     Groups groups_;
 
     std::map<ConnectionId, Connection> connections_;

@@ -81,7 +81,7 @@ void Core::tell_left(Context& context, const std::vector<GroupChange>& changes, 
 
 void Core::tell_totem(Context& context, ClientSession& session, GroupHandle handle) {
     send_event(context, session,
-               TotemConfchg{.handle = handle, .ring = view_.ring, .members = view_.ring_members});
+               TotemConfchg{.handle = handle, .ring = told_ring_, .members = told_nodes_});
 }
 
 void Core::apply(Context& context, base::NodeId sender, const std::vector<Record>& records,

@@ -167,6 +167,7 @@ void Core::install_view(Context& context) {
     if (!is_totem_due_ && told_ring_ == view_.ring) return;
     is_totem_due_ = false;
     told_ring_ = view_.ring;
+    told_nodes_ = view_.ring_members;
     for (auto& [id, client] : clients_) {
         const Session* session = groups_.find({self_, id});
         if (!client.totem_events || session == nullptr) continue;

@@ -141,6 +141,7 @@ base::Buffer Core::snapshot() const {
     writer.write_bool(is_synchronised_);
     writer.write_bool(is_totem_due_);
     writer.write_ring(told_ring_);
+    write_nodes(writer, told_nodes_);
     write_view(writer, view_);
     writer.write_bool(came_along_.has_value());
     if (came_along_) write_nodes(writer, {came_along_->begin(), came_along_->end()});
@@ -172,6 +173,7 @@ base::Expected<Core, FrameError> Core::restore(const Config& config, const base:
     core.is_synchronised_ = reader.read_bool();
     core.is_totem_due_ = reader.read_bool();
     core.told_ring_ = reader.read_ring();
+    core.told_nodes_ = read_nodes(reader);
     core.view_ = read_view(reader);
     if (reader.read_bool()) {
         const auto nodes = read_nodes(reader);

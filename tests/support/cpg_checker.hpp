@@ -97,8 +97,10 @@ class CpgChecker {
     void totem(const MemberId& who, const ViewTag& view, const base::RingId& ring) {
         Trace& trace = traces_[who];
         expect(!trace.events.empty(), "G2 the first event is the own join", who);
-        expect(ring == view.ring, "G7 the totem confchg names the ring", who);
-        trace.totem_of.insert(view);
+        expect(trace.ring <= ring && ring <= view.ring, "G7 totem confchgs name rings in order",
+               who);
+        trace.ring = ring;
+        if (ring == view.ring) trace.totem_of.insert(view);
     }
 
     // The member was told that its message is sent; it must come back unless the member goes.
@@ -155,6 +157,7 @@ class CpgChecker {
         std::set<std::string> seen;
         std::map<std::pair<base::NodeId, std::uint32_t>, std::uint64_t> last_of;
         std::set<ViewTag> totem_of;
+        base::RingId ring;
         std::vector<std::string> sent;
         bool is_gone = false;
     };

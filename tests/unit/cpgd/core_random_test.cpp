@@ -34,6 +34,8 @@ class Run {
                 cluster_.connect(client);
         }
         cluster_.settle();
+        cluster_.advance(std::chrono::seconds{6});  // Who died while its cpgd was down.
+        cluster_.settle();
         auto faults = cluster_.faults();
         compare_nodes(faults);
         return faults;
