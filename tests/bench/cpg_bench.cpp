@@ -4,6 +4,7 @@
 //
 //   flood PHASE SENDERS SENDS SIZE SECONDS       as fast as the library takes it
 //   paced PHASE SENDERS SENDS SIZE SECONDS RATE  RATE messages a second
+//   await MEMBERS   until the group has that many; since when that is so
 //   ping  PHASE SENDERS SENDS SIZE COUNT PAUSE_US   one in flight, then a pause
 //
 // A phase ends when the end mark of each of its SENDERS has been delivered, so whatever was queued
@@ -79,6 +80,7 @@ struct Member {
     int fd = -1;
     unsigned node = 0;
     std::size_t members = 0;
+    std::int64_t members_since_ns = 0;
     bool keeps_latency = false;
     Phase phase;
     std::uint64_t sent = 0;
@@ -130,6 +132,7 @@ void on_membership(cpg_handle_t /*handle*/, const cpg_name* /*group*/, const cpg
                    std::size_t members, const cpg_address* /*left*/, std::size_t /*left_entries*/,
                    const cpg_address* /*joined*/, std::size_t /*joined_entries*/) {
     member.members = members;
+    member.members_since_ns = now_ns();
 }
 
 void wait_readable(nanoseconds at_most) {
@@ -294,6 +297,15 @@ void run(const std::string& line) {
               << ",\"other_us\":" << latency_json(phase.other_latency) << "}" << std::endl;
 }
 
+void await_members(std::size_t count) {
+    std::cout << "{\"awaiting\":" << count << "}" << std::endl;
+    while (member.members != count) {
+        wait_readable(milliseconds(100));
+        dispatch();
+    }
+    std::cout << "{\"since_ns\":" << member.members_since_ns << "}" << std::endl;
+}
+
 void connect_and_join(const char* group) {
     cpg_callbacks_t callbacks{on_message, on_membership};
     const auto deadline = Clock::now() + std::chrono::seconds(30);
@@ -339,7 +351,11 @@ int main(int argc, char** argv) {
     }
     std::cout << "{\"ready\":" << member.node << "}" << std::endl;
     for (std::string line; std::getline(std::cin, line) && line != "quit";) {
-        run(line);
+        if (line.rfind("await ", 0) == 0) {
+            await_members(std::stoul(line.substr(6)));
+        } else {
+            run(line);
+        }
     }
     (void)cpg_finalize(member.handle);
     return 0;

@@ -9,12 +9,14 @@ FIGURES = {
               ("own_p50_us", "own p50 us", False), ("daemon_cpu_us", "daemon CPU us/msg", False)],
     "ping": [("other_p50_us", "p50 us", False), ("other_p99_us", "p99 us", False),
              ("own_p50_us", "own p50 us", False), ("own_p99_us", "own p99 us", False)],
+    "loss": [("known_ms", "ms until the other nodes' members know", False)],
     "memory": [("mib_a_node", "MiB a node", False)],
 }
 TITLES = {
     "flood": "Throughput (each message counted once; CPU of all daemons per delivery)",
     "paced": "Latency under a steady load of 1 KiB messages, sender to another node",
     "ping": "Latency idle, 64 B, one in flight, 1 ms pauses, sender to another node",
+    "loss": "kill -9 of all daemons of one node of three, default settings",
     "memory": "Memory of the daemons of a node (proportional share)",
 }
 
