@@ -1,5 +1,6 @@
 // The receiving half of UdpTransport: from datagrams to events of the core.
 #include <algorithm>
+#include <functional>
 
 #include "common/base/invariant.hpp"
 #include "ringd/transport/udp_transport.hpp"
@@ -20,8 +21,9 @@ bool UdpTransport::receive(base::Instant now, std::vector<totem::Event>& events)
     for (Link& link : links_) {
         read_errors(now, link, events);
         const auto take = [&](const Arrived& arrived) { open_all(now, link, arrived, events); };
-        more |= link.socket.receive(kBatches, take);
-        if (link.group) more |= link.group->receive(kBatches, take);
+        // By reference, as a copy of what it captures would be an allocation each time.
+        more |= link.socket.receive(kBatches, std::ref(take));
+        if (link.group) more |= link.group->receive(kBatches, std::ref(take));
     }
     if (watch_ && watch_->drain()) {
         look_at_links(events);
@@ -171,27 +173,36 @@ void UdpTransport::answer_probe(Peer& peer, Link& link, std::span<const std::byt
 }
 
 void UdpTransport::read_errors(base::Instant now, Link& link, std::vector<totem::Event>& events) {
-    bool sizes_changed = false;
-    std::vector<base::NodeId> told;
+    const std::uint8_t place = link.config.link.value();
+    // A burst has as many answers as packets: it is one piece of evidence, and one look at a path.
+    std::vector<base::NodeId> unreachable;
+    std::vector<base::NodeId> too_small;
+    const auto is_new = [](std::vector<base::NodeId>& seen, base::NodeId node) {
+        if (std::ranges::find(seen, node) != seen.end()) return false;
+        seen.push_back(node);
+        return true;
+    };
     link.socket.read_errors([&](const PathError& error) {
         ++link.counters.path_errors;
-        if (error.kind == PathError::Kind::TooLarge) sizes_changed = true;
-        if (error.kind != PathError::Kind::PortUnreachable) return;
-        const std::uint8_t place = link.config.link.value();
         const auto peer = std::ranges::find_if(peers_, [&](const Peer& candidate) {
             return candidate.addresses[place] && *candidate.addresses[place] == error.to;
         });
-        if (peer == peers_.end()) return;
+        if (peer == peers_.end()) {
+            // Of a multicast group; a packet to it concerns every path.
+            if (error.kind == PathError::Kind::TooLarge) next_path_look_ = now;
+            return;
+        }
+        if (error.kind == PathError::Kind::TooLarge && is_new(too_small, peer->node)) {
+            peer->paths[place].learn(mtu_of(link, *peer), link.config.mtu_max);
+        }
+        if (error.kind != PathError::Kind::PortUnreachable) return;
         ++peer->counters.ports_unreachable;
-        // A burst to a closed port has as many answers as packets; it is one piece of evidence.
-        if (std::ranges::find(told, peer->node) != told.end()) return;
-        told.push_back(peer->node);
+        if (!is_new(unreachable, peer->node)) return;
         events.emplace_back(
             totem::PeerEvidence{.peer = peer->node,
                                 .link = link.config.link,
                                 .kind = totem::PeerEvidence::Kind::PortUnreachable});
     });
-    if (sizes_changed) look_at_paths(now);
 }
 
 void UdpTransport::look_at_links(std::vector<totem::Event>& events) {

@@ -10,6 +10,8 @@
 #include <utility>
 #include <vector>
 
+#include "common/base/prng.hpp"
+
 using base::NodeId;
 using transport::Aead;
 using transport::ClusterKey;
@@ -229,6 +231,35 @@ TEST_CASE("packets that overtake each other arrive, each once") {
     }
     for (const Bytes& packet : packets) {
         CHECK(pair.b.drop_of(packet) == DropCause::Replayed);
+    }
+}
+
+TEST_CASE("hellos may get lost, twice and delayed: the traffic brings the proof in the end") {
+    for (std::uint64_t seed = 1; seed <= 200; ++seed) {
+        CAPTURE(seed);
+        base::Prng random(seed);
+        Node a(1, {2});
+        Node b(2, {1});
+        // What is on its way, with the receiver.
+        std::vector<std::pair<Node*, Bytes>> on_the_way;
+        int rounds = 0;
+        while (!a.channel.is_proven(NodeId{2}) || !b.channel.is_proven(NodeId{1})) {
+            REQUIRE(++rounds < 1000);
+            if (random.below(4) == 0) on_the_way.emplace_back(&b, a.seal(payload_of(3)));
+            if (random.below(4) == 0) on_the_way.emplace_back(&a, b.seal(payload_of(3)));
+            if (on_the_way.empty()) continue;
+            const std::size_t chosen = random.below(on_the_way.size());
+            auto [to, packet] = on_the_way[chosen];
+            if (random.below(5) != 0) {
+                on_the_way.erase(on_the_way.begin() + static_cast<std::ptrdiff_t>(chosen));
+            }
+            if (random.below(2) == 0) continue;
+            const Result opened = to->open(packet);
+            if (!opened || !opened->say_hello) continue;
+            on_the_way.emplace_back(to == &b ? &a : &b, to == &b ? b.hello(1) : a.hello(2));
+        }
+        CHECK(b.open(a.seal(payload_of(4)))->what == Opened::What::Data);
+        CHECK(a.open(b.seal(payload_of(4)))->what == Opened::What::Data);
     }
 }
 
