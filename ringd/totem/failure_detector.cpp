@@ -57,6 +57,7 @@ void FailureDetector::configure(const std::vector<Peer>& peers, Instant now) {
     }
     peers_ = std::move(kept);
     next_tick_ = now;
+    ++generation_;
 }
 
 void FailureDetector::packet_arrived(base::NodeId peer, LinkId link, Instant now) {
@@ -179,7 +180,9 @@ void FailureDetector::accuse(base::NodeId peer, Instant now) {
 
 void FailureDetector::shun(base::NodeId peer, Instant until) {
     const auto found = peers_.find(peer);
-    if (found != peers_.end()) found->second.shunned_until = until;
+    if (found == peers_.end()) return;
+    found->second.shunned_until = until;
+    ++generation_;
 }
 
 void FailureDetector::paused(Duration length) {
@@ -202,6 +205,7 @@ void FailureDetector::hurry(Instant now) {
 void FailureDetector::tick(Instant now, std::vector<Beat>& beats) {
     if (now < next_tick_) return;
     next_tick_ = now + beat_interval() / 2;
+    ++generation_;  // Who was shunned until now is heard again.
     for (auto& [node, state] : peers_) {
         const bool probe = state.probing && state.probe_due <= now;
         if (probe) {
@@ -274,10 +278,10 @@ void FailureDetector::take_down(PeerState& peer) {
         path.health.up = false;
         path.beats_since_down = 0;
     }
-    peer.best.reset();
+    choose_best(peer);
 }
 
-void FailureDetector::choose_best(PeerState& peer) const {
+void FailureDetector::choose_best(PeerState& peer) {
     const Path* best = nullptr;
     for (const Path& path : peer.paths) {
         if (!path.health.up) continue;
@@ -288,7 +292,9 @@ void FailureDetector::choose_best(PeerState& peer) const {
                              best->health.link != peer.best);
         if (better) best = &path;
     }
-    peer.best = best == nullptr ? std::nullopt : std::optional(best->health.link);
+    const auto chosen = best == nullptr ? std::nullopt : std::optional(best->health.link);
+    if (chosen != peer.best) ++generation_;
+    peer.best = chosen;
 }
 
 FailureDetector::Path* FailureDetector::path_of(base::NodeId peer, LinkId link) {

@@ -56,6 +56,9 @@ class FailureDetector {
     void tick(Instant now, std::vector<Beat>& beats);
     [[nodiscard]] Instant next_tick() const { return next_tick_; }
 
+    // Changes whenever what the queries below answer may have changed.
+    [[nodiscard]] std::uint64_t generation() const { return generation_; }
+
     [[nodiscard]] bool hears(base::NodeId peer, Instant now) const;
     [[nodiscard]] bool ever_heard(base::NodeId peer) const;
     [[nodiscard]] std::optional<LinkId> best_link(base::NodeId peer) const;
@@ -90,13 +93,14 @@ class FailureDetector {
 
     [[nodiscard]] Duration silence_limit(const Path& path) const;
     void take_down(PeerState& peer);
-    void choose_best(PeerState& peer) const;
+    void choose_best(PeerState& peer);
     Path* path_of(base::NodeId peer, LinkId link);
 
     RingConfig config_;
     std::vector<base::NodeId> nodes_;
     std::map<base::NodeId, PeerState> peers_;
     Instant next_tick_{};
+    std::uint64_t generation_ = 1;
 };
 
 }  // namespace totem

@@ -25,6 +25,8 @@ bool all_agree(const Core& core, const Gather& gather) {
         if (node == core.self) return true;
         const auto said = gather.said.find(node);
         if (said == gather.said.end() || said->second.proposal != gather.proposal) return false;
+        // Who has not repeated it may have formed another ring meanwhile.
+        if (core.now - said->second.at > core.config.consensus_timeout) return false;
         const Row* row = core.connectivity.row_of(node);
         return row != nullptr && row->incarnation == said->second.incarnation;
     });
@@ -128,7 +130,8 @@ Next join_arrived(Context& context, Gather& gather, base::NodeId from, const Joi
     if (join.gathering) {
         gather.said[from] = {.proposal = join.proposal,
                              .ring_seq_max = join.ring_seq_max,
-                             .incarnation = join.rows.front().incarnation};
+                             .incarnation = join.rows.front().incarnation,
+                             .at = context.core.now};
     } else {
         gather.said.erase(from);
     }

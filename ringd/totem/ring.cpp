@@ -7,7 +7,8 @@
 namespace totem {
 namespace {
 
-constexpr std::size_t kPacketBytesMin = 576;
+// What an IPv6 path carries at least would be more; this is what parts of messages need.
+constexpr std::size_t kPacketBytesMin = kPartHeaderBytes + 512;
 
 Core core_of(const RingConfig& config, base::RingId last_ring, std::uint64_t seed, Instant now) {
     base::Prng prng(seed);
@@ -299,7 +300,9 @@ void Ring::handle(Context&, const PeersConfigured& event) {
     for (const Peer& peer : event.peers)
         configured.insert(peer.node);
     for (const base::NodeId node : core_.detector.peers()) {
-        if (!configured.contains(node)) core_.connectivity.set_heard(node, false);
+        if (configured.contains(node)) continue;
+        core_.connectivity.set_heard(node, false);
+        core_.told_links.erase(node);
     }
     core_.detector.configure(event.peers, core_.now);
     core_.connectivity.set_configured(configured);
@@ -330,43 +333,51 @@ void Ring::learn_rows(Context&, base::NodeId from, const std::vector<Row>& rows)
 void Ring::look_at_peers(Context& context) {
     std::vector<FailureDetector::Beat> beats;
     core_.detector.tick(core_.now, beats);
-    bool own_changed = false;
+    if (core_.detector.generation() != generation_seen_) {
+        generation_seen_ = core_.detector.generation();
+        if (take_over_peers(context)) {
+            rows_changed_ = true;
+            core_.detector.hurry(core_.now);
+            core_.detector.tick(core_.now, beats);
+        }
+    }
+    for (const FailureDetector::Beat& beat : beats)
+        send_heartbeat(context, beat);
+    if (!rows_changed_) return;
+    rows_changed_ = false;
+    change(std::visit([&](auto& state) { return rows_changed(context, state); }, state_));
+}
+
+bool Ring::take_over_peers(Context& context) {
+    bool own_row_changed = false;
     for (const base::NodeId peer : core_.detector.peers()) {
         const bool heard = core_.detector.hears(peer, core_.now);
         if (core_.connectivity.set_heard(peer, heard)) {
-            own_changed = true;
+            own_row_changed = true;
             context.trace(heard ? TraceEntry::What::PeerHeard : TraceEntry::What::PeerLost, {}, 0,
                           0, peer);
         }
         const auto best = core_.detector.best_link(peer);
         auto& told = core_.told_links[peer];
-        if (told != best) {
-            told = best;
-            context.actions.emplace_back(UseLink{.peer = peer, .link = best});
-        }
+        if (told == best) continue;
+        told = best;
+        context.actions.emplace_back(UseLink{.peer = peer, .link = best});
     }
-    if (own_changed) {
-        rows_changed_ = true;
-        core_.detector.hurry(core_.now);
-        core_.detector.tick(core_.now, beats);
-    }
-    for (const FailureDetector::Beat& beat : beats) {
-        const auto now_ns = static_cast<std::uint64_t>(core_.now.time_since_epoch().count());
-        context.actions.emplace_back(SendTo{
-            .to = beat.peer,
-            .link = beat.link,
-            .packet =
-                encode_heartbeat({.reply_wanted = beat.reply_wanted,
-                                  .ring = core_.installed ? core_.installed->ring : base::RingId{},
-                                  .row = core_.connectivity.own(),
-                                  .sent_ns = std::max<std::uint64_t>(now_ns, 1),
-                                  .echo_ns = beat.echo_ns,
-                                  .echo_age_ns = beat.echo_age_ns})});
-    }
-    if (rows_changed_) {
-        rows_changed_ = false;
-        change(std::visit([&](auto& state) { return rows_changed(context, state); }, state_));
-    }
+    return own_row_changed;
+}
+
+void Ring::send_heartbeat(Context& context, const FailureDetector::Beat& beat) const {
+    const auto now_ns = static_cast<std::uint64_t>(core_.now.time_since_epoch().count());
+    context.actions.emplace_back(SendTo{
+        .to = beat.peer,
+        .link = beat.link,
+        .packet =
+            encode_heartbeat({.reply_wanted = beat.reply_wanted,
+                              .ring = core_.installed ? core_.installed->ring : base::RingId{},
+                              .row = core_.connectivity.own(),
+                              .sent_ns = std::max<std::uint64_t>(now_ns, 1),
+                              .echo_ns = beat.echo_ns,
+                              .echo_age_ns = beat.echo_age_ns})});
 }
 
 void Ring::go_on_leaving(Context& context) {

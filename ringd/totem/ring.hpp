@@ -63,6 +63,8 @@ class Ring {
 
     // Brings the failure detector's view into the own row; sends what heartbeats are due.
     void look_at_peers(Context& context);
+    bool take_over_peers(Context& context);
+    void send_heartbeat(Context& context, const FailureDetector::Beat& beat) const;
     void learn_rows(Context& context, base::NodeId from, const std::vector<Row>& rows);
     void go_on_leaving(Context& context);
     void change(Next next);
@@ -70,7 +72,8 @@ class Ring {
 
     Core core_;
     State state_;
-    bool rows_changed_ = false;  // In this step.
+    bool rows_changed_ = false;          // In this step.
+    std::uint64_t generation_seen_ = 0;  // Of the failure detector.
 };
 
 }  // namespace totem

@@ -33,6 +33,7 @@ struct Gather {
         NodeSet proposal{};
         std::uint64_t ring_seq_max = 0;
         std::uint64_t incarnation = 0;
+        Instant at{};
     };
     NodeSet proposal{};
     std::map<base::NodeId, Said> said{};

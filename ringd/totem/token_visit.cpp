@@ -29,36 +29,39 @@ void resend(Context& context, base::NodeId requester, MessageStore::Message& mes
     }
 }
 
+// Re-sends what is here of one request and gives the rest back, to be served by others.
+void serve_request(Context& context, const RetransmitRequest& request, std::size_t budget,
+                   Visit& visit, std::vector<RetransmitRequest>& left) {
+    MessageStore& store = context.core.installed->store;
+    bool extends_last = false;
+    for (Seq seq = request.range.first; seq <= request.range.last; seq = next(seq)) {
+        MessageStore::Message* message = store.find(seq);
+        // Released is stable: the requester has it by now, and its request is old.
+        const bool is_old = seq <= store.released();
+        const bool can_serve = message != nullptr && visit.resent_bytes < budget;
+        if (is_old || can_serve) {
+            extends_last = false;
+            if (!is_old) {
+                visit.resent_bytes += message->packet.size();
+                resend(context, request.requester, *message);
+            }
+        } else if (extends_last) {
+            left.back().range.last = seq;
+        } else if (left.size() < kRequestsMax) {
+            left.push_back({.range = {.first = seq, .last = seq}, .requester = request.requester});
+            extends_last = true;
+        }
+    }
+}
+
 void serve_requests(Context& context, Token& token, std::size_t budget, Visit& visit) {
-    Core& core = context.core;
-    MessageStore& store = core.installed->store;
     std::vector<RetransmitRequest> left;
     for (const RetransmitRequest& request : token.requests) {
-        if (request.requester == core.self) continue;  // Asked for anew below.
-        Seq seq = request.range.first;
-        std::optional<Seq> unserved;
-        const auto keep = [&](Seq last) {
-            if (unserved && left.size() < kRequestsMax) {
-                left.push_back(
-                    {.range = {.first = *unserved, .last = last}, .requester = request.requester});
-            }
-            unserved.reset();
-        };
-        for (; seq <= request.range.last; seq = next(seq)) {
-            MessageStore::Message* message = store.find(seq);
-            // Released is stable: the requester has it by now, and its request is old.
-            const bool done = seq <= store.released();
-            if (done) continue;
-            if (message == nullptr || visit.resent_bytes >= budget) {
-                if (!unserved) unserved = seq;
-                continue;
-            }
-            if (seq > request.range.first) keep(Seq{seq.value() - 1});
-            visit.resent_bytes += message->packet.size();
-            resend(context, request.requester, *message);
-        }
-        keep(request.range.last);
+        if (request.requester == context.core.self) continue;  // Asked for anew below.
+        serve_request(context, request, budget, visit, left);
     }
+    // What is left of one request may lie behind the beginning of the next.
+    std::ranges::sort(left);
     token.requests = std::move(left);
 }
 
