@@ -144,6 +144,8 @@ Attached read_attached(FrameReader& reader, const FrameHeader& header) {
     attached.self = read_node(reader);
     attached.taken = reader.read<std::uint64_t>();
     attached.window_bytes = reader.read<std::uint64_t>();
+    attached.last_ordinary = reader.read<std::uint64_t>();
+    attached.last_urgent = reader.read<std::uint64_t>();
     return attached;
 }
 
@@ -263,6 +265,8 @@ void write(FrameWriter& writer, const Attached& attached) {
     write_node(writer, attached.self);
     writer.write(attached.taken);
     writer.write(attached.window_bytes);
+    writer.write(attached.last_ordinary);
+    writer.write(attached.last_urgent);
 }
 
 void write(FrameWriter& writer, const Refused& refused) {

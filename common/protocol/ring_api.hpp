@@ -43,6 +43,9 @@ struct Attach {
     Cursor applied{};             // Resume after this event; 0: start afresh.
     std::uint64_t submitted = 0;  // Highest number that this incarnation ever submitted.
 };
+// Attach::submitted of a service that was killed and does not know: Attached tells, it goes on from
+// there, and what it had submitted is ordered without it.
+inline constexpr std::uint64_t kSubmittedUnknown = UINT64_MAX;
 
 // One item to be ordered. Numbers count from 1 in an incarnation; a number that ringd has is
 // dropped, so a service that reconnects submits again all that was not Taken.
@@ -76,6 +79,9 @@ struct Attached {
     bool resumed = false;            // The stream goes on after `applied`. Else: starts at event 1.
     std::uint64_t taken = 0;         // Highest submission up to which all have their place.
     std::uint64_t window_bytes = 0;  // Bytes of submitted payload that may be outstanding.
+    // The last submissions of this incarnation that ringd has, ordinary and urgent; 0: none.
+    std::uint64_t last_ordinary = 0;
+    std::uint64_t last_urgent = 0;
 };
 
 // The connection ends after this.

@@ -50,7 +50,12 @@ std::vector<RingFrame> ring_frames() {
     const base::NodeId one{1};
     const base::NodeId two{2};
     return {
-        Attached{.self = one, .resumed = true, .taken = 9, .window_bytes = 1u << 20u},
+        Attached{.self = one,
+                 .resumed = true,
+                 .taken = 9,
+                 .window_bytes = 1u << 20u,
+                 .last_ordinary = 8,
+                 .last_urgent = 9},
         Refused{.afresh = true, .reason = "channel cpg: another service is attached"},
         Taken{.number = 8, .window_bytes = 0},
         Event{.cursor = Cursor{1}, .what = Transitional{.next = kRing, .members = {one, two}}},
