@@ -1,0 +1,170 @@
+#include "common/zmtp/server.hpp"
+
+#include <sys/epoll.h>
+
+#include <cstring>
+
+namespace zmtp {
+namespace {
+
+std::string text_of(ConnectionError error, const Connection& connection) {
+    switch (error) {
+        case ConnectionError::Closed:
+            return "closed by the peer";
+        case ConnectionError::Protocol:
+            return connection.reason();
+        case ConnectionError::System:
+            return std::strerror(connection.last_errno());
+    }
+    return {};
+}
+
+}  // namespace
+
+Server::Server(os::EventLoop& loop, Listener listener, const Limits& limits, Callbacks callbacks)
+    : loop_(loop),
+      listener_(std::move(listener)),
+      limits_(limits),
+      callbacks_(std::move(callbacks)) {}
+
+os::Result<std::unique_ptr<Server>> Server::create(os::EventLoop& loop, Listener listener,
+                                                   const Limits& limits, Callbacks callbacks) {
+    std::unique_ptr<Server> server(
+        new Server(loop, std::move(listener), limits, std::move(callbacks)));
+    auto added = loop.add(server->listener_.fd(), EPOLLIN,
+                          [raw = server.get()](std::uint32_t) { raw->accept_all(); });
+    if (!added) return base::fail(added.error());
+    return server;
+}
+
+Server::~Server() {
+    loop_.remove(listener_.fd());
+    while (!peers_.empty()) {
+        forget(peers_.begin()->first);
+    }
+}
+
+void Server::accept_all() {
+    // Bounded, so that those who are connected are served meanwhile.
+    for (int accepted = 0; accepted < 64; ++accepted) {
+        auto next = listener_.accept();
+        // A failed accept concerns who wanted to connect, and nobody else.
+        if (!next || !*next) return;
+        if (peers_.size() >= kConnectionsMax) continue;
+
+        Accepted& peer = **next;
+        const ServerConnectionId id{++last_id_};
+        const int fd = peer.socket.get();
+        const int process = peer.process.get();
+        const PeerCredentials credentials = peer.peer;
+        const auto at = peers_
+                            .emplace(id, Peer{.connection = Connection(std::move(peer.socket),
+                                                                       Side::Listening, limits_),
+                                              .process = std::move(peer.process)})
+                            .first;
+        const bool is_watched = loop_
+                                    .add(fd, EPOLLIN,
+                                         [this, id](std::uint32_t events) {
+                                             if ((events & EPOLLOUT) != 0) {
+                                                 const auto found = peers_.find(id);
+                                                 if (found != peers_.end())
+                                                     mark_dirty(id, found->second);
+                                             }
+                                             if ((events & ~std::uint32_t{EPOLLOUT}) != 0) read(id);
+                                         })
+                                    .has_value();
+        if (!is_watched || !callbacks_.connected(id, credentials)) {
+            forget(id);
+            continue;
+        }
+        if (!peers_.contains(id)) continue;  // Closed by the callback.
+        mark_dirty(id, at->second);          // The greeting.
+        if (process >= 0 && callbacks_.process_ended) {
+            // Without it the closed socket alone tells of the end.
+            (void)loop_.add(process, EPOLLIN, [this, id, process](std::uint32_t) {
+                loop_.remove(process);
+                callbacks_.process_ended(id);
+            });
+        }
+    }
+}
+
+void Server::read(ServerConnectionId id) {
+    for (int reads = 0; reads < kReadsATurn; ++reads) {
+        const auto found = peers_.find(id);
+        if (found == peers_.end()) return;  // Closed by a callback.
+        Connection& connection = found->second.connection;
+
+        const auto count = connection.read_some(limits_.read_bytes);
+        if (!count) return drop(id, text_of(count.error(), connection));
+        for (;;) {
+            auto message = connection.next_message();
+            if (!message) return drop(id, text_of(message.error(), connection));
+            if (!*message) break;
+            callbacks_.message(id, std::move(**message));
+            if (!peers_.contains(id)) return;
+        }
+        if (connection.wants_write()) mark_dirty(id, found->second);
+        if (*count < limits_.read_bytes) return;
+    }
+}
+
+bool Server::send(ServerConnectionId to, const base::Buffer& head, const base::Buffer& body) {
+    const auto found = peers_.find(to);
+    if (found == peers_.end() || !found->second.connection.send(head, body)) return false;
+    mark_dirty(to, found->second);
+    return true;
+}
+
+void Server::close(ServerConnectionId connection) {
+    const auto found = peers_.find(connection);
+    if (found == peers_.end()) return;
+    // Best effort: who is closed and does not read gets no more.
+    (void)found->second.connection.flush();
+    forget(connection);
+}
+
+void Server::flush() {
+    std::vector<ServerConnectionId> dirty;
+    dirty.swap(dirty_);
+    for (const ServerConnectionId id : dirty) {
+        const auto found = peers_.find(id);
+        if (found == peers_.end()) continue;
+        Peer& peer = found->second;
+        peer.is_dirty = false;
+        const auto flushed = peer.connection.flush();
+        if (!flushed) {
+            drop(id, text_of(flushed.error(), peer.connection));
+            continue;
+        }
+        const std::uint32_t events = peer.connection.wants_write() ? EPOLLIN | EPOLLOUT : EPOLLIN;
+        // The descriptor is watched, so only memory can be missing; then the next send tries again.
+        (void)loop_.change(peer.connection.fd(), events);
+    }
+}
+
+std::size_t Server::queued_bytes(ServerConnectionId connection) const {
+    const auto found = peers_.find(connection);
+    return found == peers_.end() ? 0 : found->second.connection.queued_bytes();
+}
+
+void Server::mark_dirty(ServerConnectionId id, Peer& peer) {
+    if (peer.is_dirty) return;
+    peer.is_dirty = true;
+    dirty_.push_back(id);
+}
+
+void Server::drop(ServerConnectionId id, const std::string& reason) {
+    forget(id);
+    callbacks_.closed(id, reason);
+}
+
+void Server::forget(ServerConnectionId id) {
+    const auto found = peers_.find(id);
+    if (found == peers_.end()) return;
+    loop_.remove(found->second.connection.fd());
+    if (found->second.process.is_open()) loop_.remove(found->second.process.get());
+    peers_.erase(found);
+}
+
+}  // namespace zmtp

@@ -1,0 +1,83 @@
+// A listening socket with its connections in an event loop: what each daemon's message path needs.
+// Messages in by callback, messages out with send(); what a turn of the loop collects for a
+// connection is written in one go at its end.
+#pragma once
+
+#include <functional>
+#include <map>
+#include <memory>
+#include <vector>
+
+#include "common/base/strong.hpp"
+#include "common/os/event_loop.hpp"
+#include "common/zmtp/connection.hpp"
+#include "common/zmtp/listener.hpp"
+
+namespace zmtp {
+
+// Counts from 1 and is never used twice in a process.
+using ServerConnectionId = base::Strong<struct ServerConnectionIdTag, std::uint64_t>;
+
+class Server {
+  public:
+    // Called in turns of the loop. Each may call send() and close().
+    struct Callbacks {
+        // Somebody connected. False: it is closed at once, and nothing more is heard of it.
+        std::function<bool(ServerConnectionId, const PeerCredentials&)> connected;
+        std::function<void(ServerConnectionId, base::Buffer)> message;
+        // The connection is gone, for whatever reason but close(). `reason` is for people.
+        std::function<void(ServerConnectionId, const std::string& reason)> closed;
+        // The process at the other end died while somebody (a child of it) holds the connection
+        // open. Optional.
+        std::function<void(ServerConnectionId)> process_ended;
+    };
+    // Reads of one connection in one turn, of Limits::read_bytes each, so that a flood from one
+    // does not keep the others waiting.
+    static constexpr int kReadsATurn = 4;
+    // More connections than this are closed at accept: each costs memory before it says who it is.
+    static constexpr std::size_t kConnectionsMax = 16'384;
+
+    static os::Result<std::unique_ptr<Server>> create(os::EventLoop& loop, Listener listener,
+                                                      const Limits& limits, Callbacks callbacks);
+    ~Server();
+    Server(const Server&) = delete;
+    Server& operator=(const Server&) = delete;
+    Server(Server&&) = delete;
+    Server& operator=(Server&&) = delete;
+
+    // False: the connection's queue is full (Limits::queue_bytes_max) or the connection is gone.
+    [[nodiscard]] bool send(ServerConnectionId to, const base::Buffer& head,
+                            const base::Buffer& body = {});
+    // After what was sent to it, as far as the kernel takes it at once.
+    void close(ServerConnectionId connection);
+
+    // Writes what was sent. Call it at the end of the turn, after all that may send.
+    void flush();
+
+    [[nodiscard]] std::size_t queued_bytes(ServerConnectionId connection) const;
+    [[nodiscard]] std::size_t connections() const { return peers_.size(); }
+
+  private:
+    struct Peer {
+        Connection connection;
+        os::UniqueFd process;
+        bool is_dirty = false;  // Has something to flush in this turn.
+    };
+
+    Server(os::EventLoop& loop, Listener listener, const Limits& limits, Callbacks callbacks);
+    void accept_all();
+    void read(ServerConnectionId id);
+    void drop(ServerConnectionId id, const std::string& reason);
+    void forget(ServerConnectionId id);
+    void mark_dirty(ServerConnectionId id, Peer& peer);
+
+    os::EventLoop& loop_;
+    Listener listener_;
+    Limits limits_;
+    Callbacks callbacks_;
+    std::map<ServerConnectionId, Peer> peers_;
+    std::vector<ServerConnectionId> dirty_;
+    std::uint64_t last_id_ = 0;
+};
+
+}  // namespace zmtp

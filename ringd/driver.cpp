@@ -1,0 +1,175 @@
+#include "ringd/driver.hpp"
+
+#include <sys/epoll.h>
+
+#include <algorithm>
+
+#include "common/os/clock.hpp"
+
+namespace ringd {
+namespace {
+
+// Later than this behind a deadline is a pause of this process, not a busy moment: below it the
+// core's time-outs have enough room.
+constexpr base::Duration kPauseMin = std::chrono::milliseconds(100);
+
+// Reads of the sockets in one turn, so that the services get their turn under a flood.
+constexpr int kReceivesATurn = 8;
+
+template <class... Ts>
+struct Overloaded : Ts... {
+    using Ts::operator()...;
+};
+
+}  // namespace
+
+os::Result<void> Driver::start() {
+    started_ = os::now();
+    for (const int descriptor : parts_.transport.descriptors()) {
+        auto added = parts_.loop.add(descriptor, EPOLLIN, [this](std::uint32_t) { receive(); });
+        if (!added) return added;
+    }
+    auto added =
+        parts_.loop.add(parts_.ring_ids.fd(), EPOLLIN, [this](std::uint32_t) { take_stored(); });
+    if (!added) return added;
+
+    parts_.loop.set_deadline([this] { return parts_.ring.next_deadline(); },
+                             [this] { pass_deadlines(); });
+    parts_.loop.set_deadline(
+        [this]() -> std::optional<base::Instant> { return parts_.transport.next_deadline(); },
+        [this] {
+            events_.clear();
+            parts_.transport.pass_deadline(os::now(), events_);
+            step_all(events_);
+        });
+    // What the services sent in this turn goes out with it.
+    parts_.loop.at_turn_end([this] {
+        ++counters_.turns;
+        submit();
+    });
+    tell(totem::DeadlinePassed{});
+    return {};
+}
+
+void Driver::leave() {
+    tell(totem::LeaveRequested{});
+}
+
+void Driver::tell(const totem::Event& event) {
+    step(os::now(), event);
+    settle();
+}
+
+void Driver::receive() {
+    for (int round = 0; round < kReceivesATurn; ++round) {
+        events_.clear();
+        const bool more = parts_.transport.receive(os::now(), events_);
+        const base::Instant now = os::now();
+        for (const totem::Event& event : events_) {
+            step(now, event);
+        }
+        if (!more) break;
+    }
+    step(os::now(), totem::Drained{});
+    settle();
+}
+
+void Driver::pass_deadlines() {
+    tell(totem::DeadlinePassed{});
+}
+
+void Driver::take_stored() {
+    while (const auto outcome = parts_.ring_ids.take()) {
+        const base::Duration took = os::now() - store_began_;
+        counters_.slowest_store = std::max(counters_.slowest_store, took);
+        if (!outcome->result) {
+            parts_.log.error("cannot store the ring id, leaving the cluster",
+                             {{"ERROR", outcome->result.error().text()}});
+            parts_.on_fatal();
+            return;
+        }
+        ++counters_.rings_stored;
+        tell(totem::RingStored{.ring = outcome->ring});
+    }
+}
+
+void Driver::step_all(std::vector<totem::Event>& events) {
+    if (events.empty()) return;
+    const base::Instant now = os::now();
+    for (const totem::Event& event : events) {
+        step(now, event);
+    }
+    settle();
+}
+
+// Tells the core first when this process did not run for a while: what it then thinks of others'
+// silence is worth nothing.
+void Driver::step(base::Instant now, const totem::Event& event) {
+    if (expected_ && now - *expected_ > kPauseMin) {
+        const base::Duration length = now - *expected_;
+        ++counters_.pauses;
+        counters_.last_pause = length;
+        counters_.longest_pause = std::max(counters_.longest_pause, length);
+        parts_.ring.step(now, totem::Paused{.length = length}, actions_);
+    }
+    parts_.ring.step(now, event, actions_);
+    expected_ = parts_.ring.next_deadline();
+}
+
+void Driver::submit() {
+    submissions_.clear();
+    parts_.streams.take_submissions(parts_.ring.submit_room(), submissions_);
+    if (submissions_.empty()) return;
+    const base::Instant now = os::now();
+    for (totem::Submitted& submission : submissions_) {
+        step(now, std::move(submission));
+    }
+    settle();
+}
+
+// Carries out all that the steps so far want, packets first to the network in one go. What the
+// actions bring about in turn (a stream that submits its state) is taken at the end of the turn.
+void Driver::settle() {
+    if (actions_.empty()) return;
+    std::vector<totem::Action> actions;
+    actions.swap(actions_);
+    for (const totem::Action& action : actions) {
+        carry_out(action);
+    }
+    parts_.transport.flush();
+    actions.clear();
+    if (actions_.empty()) actions_.swap(actions);  // Keeps the memory.
+}
+
+void Driver::carry_out(const totem::Action& action) {
+    std::visit(
+        Overloaded{
+            [&](const totem::SendTo& send) { parts_.transport.queue(send); },
+            [&](const totem::SendToAll& send) { parts_.transport.queue(send); },
+            [&](const totem::SetAudience& audience) { parts_.transport.set_audience(audience); },
+            [&](const totem::UseLink& use) { parts_.transport.use_link(use); },
+            [&](const totem::StoreRing& store) {
+                store_began_ = os::now();
+                parts_.ring_ids.store(store.ring);
+            },
+            [&](const totem::Deliver& deliver) { parts_.streams.deliver(deliver); },
+            [&](const totem::InstallConfiguration& install) {
+                if (install.kind == totem::InstallConfiguration::Kind::Regular) {
+                    std::string members;
+                    for (const base::NodeId member : install.members) {
+                        members += (members.empty() ? "" : " ") + std::to_string(member.value());
+                    }
+                    parts_.log.notice("ring formed",
+                                      {{"RING", install.ring.seq},
+                                       {"REPRESENTATIVE", install.ring.representative.value()},
+                                       {"MEMBERS", members}});
+                }
+                parts_.streams.install(install);
+            },
+            [&](const totem::Taken& taken) { parts_.streams.taken(taken); },
+            [&](const totem::Left&) { parts_.on_left(); },
+        },
+        action);
+}
+
+}  // namespace ringd

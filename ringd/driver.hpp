@@ -1,0 +1,80 @@
+// Carries out what the Totem core wants and tells it what happened: packets, time, the disk, and
+// what the services of this node send. Decides nothing.
+#pragma once
+
+#include <functional>
+#include <vector>
+
+#include "common/log/log.hpp"
+#include "common/os/event_loop.hpp"
+#include "ringd/ring_id_file.hpp"
+#include "ringd/stream_server/stream_server.hpp"
+#include "ringd/totem/ring.hpp"
+#include "ringd/transport/transport.hpp"
+
+namespace ringd {
+
+// What the driver counts itself, beside the core's and the transport's numbers.
+struct DriverCounters {
+    std::uint64_t turns = 0;
+    std::uint64_t pauses = 0;  // Times that this process did not run when it should have.
+    base::Duration longest_pause{};
+    base::Duration last_pause{};
+    std::uint64_t rings_stored = 0;
+    base::Duration slowest_store{};
+};
+
+class Driver {
+  public:
+    // All of them outlive the driver. `on_fatal` is called once, when a promise can't be kept; the
+    // process must end then.
+    struct Parts {
+        os::EventLoop& loop;
+        totem::Ring& ring;
+        transport::Transport& transport;
+        stream::StreamServer& streams;
+        RingIdWriter& ring_ids;
+        logging::Log& log;
+        std::function<void()> on_left;
+        std::function<void()> on_fatal;
+    };
+    explicit Driver(Parts parts) : parts_(std::move(parts)) {}
+    Driver(const Driver&) = delete;
+    Driver& operator=(const Driver&) = delete;
+    Driver(Driver&&) = delete;
+    Driver& operator=(Driver&&) = delete;
+    ~Driver() = default;
+
+    // Registers with the loop and takes the first step. Register it before what writes to the
+    // services at the end of a turn: the network goes first.
+    os::Result<void> start();
+
+    // Leaves the ring in order; on_left is called when that is done.
+    void leave();
+
+    void tell(const totem::Event& event);
+
+    [[nodiscard]] const DriverCounters& counters() const { return counters_; }
+    [[nodiscard]] base::Instant started() const { return started_; }
+
+  private:
+    void receive();
+    void pass_deadlines();
+    void take_stored();
+    void step_all(std::vector<totem::Event>& events);
+    void step(base::Instant now, const totem::Event& event);
+    void submit();
+    void settle();
+    void carry_out(const totem::Action& action);
+
+    Parts parts_;
+    std::vector<totem::Event> events_;
+    std::vector<totem::Action> actions_;
+    std::vector<totem::Submitted> submissions_;
+    std::optional<base::Instant> expected_;  // When the core wanted to be stepped at the latest.
+    base::Instant store_began_{};
+    base::Instant started_{};
+    DriverCounters counters_;
+};
+
+}  // namespace ringd

@@ -1,0 +1,292 @@
+// ringd: orders what the services of the nodes say, and who is there (Totem over UDP). Starts from
+// the configuration file alone.
+#include <sched.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <sysexits.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <csignal>
+#include <cstdio>
+#include <cstring>
+#include <ctime>
+#include <filesystem>
+#include <memory>
+
+#include "common/config/daemon_options.hpp"
+#include "common/daemon/start.hpp"
+#include "common/ipc/status_server.hpp"
+#include "common/os/clock.hpp"
+#include "common/os/handed_down.hpp"
+#include "common/os/notify.hpp"
+#include "common/os/signal_fd.hpp"
+#include "common/zmtp/listener.hpp"
+#include "ringd/config.hpp"
+#include "ringd/driver.hpp"
+#include "ringd/status.hpp"
+
+namespace {
+
+// The real-time priority of the token's process: above everything ordinary, below the kernel's own
+// threads and watchdogs. RLIMIT_RTPRIO 1 is all that it takes.
+constexpr int kRealTimePriority = 1;
+constexpr int kNiceWithoutRealTime = -20;
+
+// Time before the process gives up a leave that nobody answers.
+constexpr base::Duration kLeaveMax = std::chrono::seconds(5);
+
+void take_priority(const config::ClusterConfig& config, logging::Log& log) {
+    if (config.system.real_time) {
+        const sched_param priority{.sched_priority = kRealTimePriority};
+        if (::sched_setscheduler(0, SCHED_RR | SCHED_RESET_ON_FORK, &priority) != 0) {
+            const int reason = errno;
+            const bool nice = ::setpriority(PRIO_PROCESS, 0, kNiceWithoutRealTime) == 0;
+            log.warning("no real-time priority, going on without",
+                        {{"ERROR", std::strerror(reason)},
+                         {"NICE", nice ? kNiceWithoutRealTime : ::getpriority(PRIO_PROCESS, 0)}});
+        }
+    }
+    // A page fault to disk would hold the token. Refused is no reason to stop.
+    if (::mlockall(MCL_CURRENT | MCL_FUTURE | MCL_ONFAULT) != 0) {
+        log.info("memory is not locked, going on without", {{"ERROR", std::strerror(errno)}});
+    }
+}
+
+class Program {
+  public:
+    explicit Program(daemon_start::Started started) : started_(std::move(started)) {}
+
+    // Gives the exit status.
+    int run();
+
+  private:
+    bool open();
+    bool open_ring();
+    bool open_sockets();
+    bool open_status();
+    void stop(int signal);
+
+    daemon_start::Started started_;
+    const config::ClusterConfig& config_ = started_.loaded.cluster;
+    logging::Log& log_ = started_.log;
+    int exit_ = EX_OK;
+
+    os::HandedDown handed_down_ = os::HandedDown::take_all();
+    std::unique_ptr<os::EventLoop> loop_;
+    std::unique_ptr<os::SignalFd> signals_;
+    std::unique_ptr<transport::UdpTransport> transport_;
+    std::unique_ptr<ringd::RingIdWriter> ring_ids_;
+    std::unique_ptr<totem::Ring> ring_;
+    std::unique_ptr<stream::StreamServer> streams_;
+    std::unique_ptr<ipc::StatusServer> status_;
+    std::unique_ptr<ringd::Driver> driver_;
+    std::optional<base::Instant> leave_by_;
+};
+
+int Program::run() {
+    auto loop = os::EventLoop::create();
+    if (!loop) {
+        log_.error("cannot start", {{"ERROR", loop.error().text()}});
+        return EX_OSERR;
+    }
+    loop_ = std::make_unique<os::EventLoop>(std::move(*loop));
+    if (!open()) return exit_;
+
+    log_.notice("ringd runs", {{"NODE", config_.self->value()},
+                               {"CLUSTER", config_.cluster_name},
+                               {"FILE", config_.file}});
+    os::notify_ready();
+    os::feed_watchdog(*loop_);
+    if (const auto ran = loop_->run(); !ran) {
+        log_.error("the event loop failed", {{"ERROR", ran.error().text()}});
+        return EX_OSERR;
+    }
+    log_.notice("ringd ends", {{"STATUS", exit_}});
+    return exit_;
+}
+
+bool Program::open() {
+    auto signals = os::SignalFd::create(*loop_, {SIGTERM, SIGINT, SIGQUIT, SIGHUP, SIGUSR1},
+                                        [this](int signal) { stop(signal); });
+    if (!signals) {
+        log_.error("cannot start", {{"ERROR", signals.error().text()}});
+        exit_ = EX_OSERR;
+        return false;
+    }
+    signals_ = std::move(*signals);
+    return open_ring() && open_sockets();
+}
+
+bool Program::open_ring() {
+    const auto key = ringd::cluster_key(config_);
+    if (!key) {
+        log_.error("cannot use the cluster's key", {{"ERROR", key.error()}});
+        exit_ = config::kExitConfiguration;
+        return false;
+    }
+    const std::string state = config::state_folder_of(started_.options, config_.system.state_dir);
+    const auto id_file =
+        std::filesystem::path(state) / ("ringid_" + std::to_string(config_.self->value()));
+    const auto last_ring = ringd::load_ring_id(id_file);
+    if (!last_ring) {
+        // With the damaged file gone ringd starts above every ring of the past; to do so unasked
+        // would hide a failing disk.
+        log_.error("cannot read the ring id; remove the file if it is damaged",
+                   {{"ERROR", last_ring.error().text()}});
+        exit_ = EX_IOERR;
+        return false;
+    }
+    const auto unix_seconds = static_cast<std::uint64_t>(std::time(nullptr));
+    const base::RingId start = last_ring->value_or(ringd::ring_id_without_file(unix_seconds));
+    // To learn now, not in the first gather, that the folder can't be written.
+    if (const auto stored = ringd::store_ring_id(id_file, start); !stored) {
+        log_.error("cannot store ring ids", {{"ERROR", stored.error().text()}});
+        exit_ = EX_CANTCREAT;
+        return false;
+    }
+
+    auto transport = transport::UdpTransport::create(ringd::udp_config(config_), *key, os::now());
+    if (!transport) {
+        log_.error("cannot open the network", {{"ERROR", transport.error().text()}});
+        exit_ = EX_OSERR;
+        return false;
+    }
+    transport_ = std::move(*transport);
+    take_priority(config_, log_);
+
+    ring_ids_ = std::make_unique<ringd::RingIdWriter>(id_file);
+    const auto seed =
+        static_cast<std::uint64_t>(std::chrono::system_clock::now().time_since_epoch().count()) ^
+        (std::uint64_t{config_.self->value()} << 32u);
+    ring_ = std::make_unique<totem::Ring>(
+        ringd::ring_config(config_, transport_->packet_bytes_max()), start, seed, os::now());
+    return true;
+}
+
+void Program::stop(int signal) {
+    if (signal == SIGHUP) {
+        // Only the file is opened again; the lines go on to where they went.
+        if (const auto opened = log_.reopen_file(); !opened) {
+            log_.warning("cannot open the log file again, going on without",
+                         {{"ERROR", opened.error().text()}});
+        }
+        return;
+    }
+    if (signal == SIGUSR1) {
+        log_.set_level(log_.is_debug() ? logging::Level::Info : logging::Level::Debug);
+        log_.notice("debug lines switched", {{"DEBUG", log_.is_debug()}});
+        return;
+    }
+    if (leave_by_) {
+        loop_->stop();  // Asked twice: at once.
+        return;
+    }
+    os::notify_stopping();
+    log_.notice("leaving the ring", {{"SIGNAL", signal}});
+    leave_by_ = os::now() + kLeaveMax;
+    driver_->leave();
+}
+
+bool Program::open_sockets() {
+    auto listener = [this] {
+        if (auto handed = handed_down_.take("ring"))
+            return zmtp::Listener::inherit(std::move(*handed));
+        return zmtp::Listener::listen(started_.in_run("ring"));
+    }();
+    if (!listener) {
+        log_.error("cannot open the socket for services", {{"ERROR", listener.error().text()}});
+        exit_ = EX_CANTCREAT;
+        return false;
+    }
+
+    // Services are daemons of this node: root's, our own user's or our group's.
+    const uid_t own_uid = ::geteuid();
+    const gid_t own_gid = ::getegid();
+    stream::StreamServer::Options stream_options{
+        .config = {.self = *config_.self,
+                   .retention_bytes_max = config_.flow.retained_bytes_max,
+                   .retention_bytes_hard = config_.flow.retained_bytes_max * 2,
+                   .grace = config_.flow.service_grace},
+        .may_connect = [own_uid, own_gid](const zmtp::PeerCredentials& peer) {
+            return peer.uid == 0 || peer.uid == own_uid || peer.gid == own_gid ||
+                   std::ranges::find(peer.groups, own_gid) != peer.groups.end();
+        }};
+    auto streams =
+        stream::StreamServer::create(*loop_, std::move(*listener), std::move(stream_options), log_);
+    if (!streams) {
+        log_.error("cannot serve services", {{"ERROR", streams.error().text()}});
+        exit_ = EX_OSERR;
+        return false;
+    }
+    streams_ = std::move(*streams);
+
+    driver_ = std::make_unique<ringd::Driver>(ringd::Driver::Parts{
+        .loop = *loop_,
+        .ring = *ring_,
+        .transport = *transport_,
+        .streams = *streams_,
+        .ring_ids = *ring_ids_,
+        .log = log_,
+        .on_left = [this] { loop_->stop(); },
+        .on_fatal =
+            [this] {
+                exit_ = EX_IOERR;
+                loop_->stop();
+            },
+    });
+    if (const auto driving = driver_->start(); !driving) {
+        log_.error("cannot start", {{"ERROR", driving.error().text()}});
+        exit_ = EX_OSERR;
+        return false;
+    }
+    streams_->start();
+    // A leave that nobody answers ends all the same.
+    loop_->set_deadline([this] { return leave_by_; }, [this] { loop_->stop(); });
+    return open_status();
+}
+
+bool Program::open_status() {
+    const std::string name = "ringd.status";
+    ipc::StatusServer::Options options{.daemon = "ringd",
+                                       .path = started_.in_run(name),
+                                       .listener = {},
+                                       .may_get = {},
+                                       .may_do = {}};
+    auto handed = handed_down_.take(name);
+    if (handed) options.listener = handed->release();
+    auto status = ipc::StatusServer::create(*loop_, std::move(options));
+    if (!status) {
+        log_.error("cannot open the status socket", {{"ERROR", status.error().text()}});
+        exit_ = EX_CANTCREAT;
+        return false;
+    }
+    status_ = std::move(*status);
+    status_->on_get("status", [this] {
+        auto json = ringd::status_json(*ring_, *transport_, *driver_, config_, os::now());
+        json["channels"] = ringd::channels_json(streams_->status());
+        return json;
+    });
+    status_->on_get("counters", [this] {
+        auto json = ringd::counters_json(*ring_, *transport_, *driver_, config_);
+        json["stream"] = ringd::stream_counters_json(streams_->status());
+        return json;
+    });
+    status_->on_get("trace", [this] { return ringd::trace_json(*ring_, os::now()); });
+    status_->on_do(
+        "debug",
+        [this](const nlohmann::json& value) -> base::Expected<nlohmann::json, std::string> {
+            if (!value.is_boolean()) return base::fail(std::string("value: needs true or false"));
+            log_.set_level(value.get<bool>() ? logging::Level::Debug : logging::Level::Info);
+            return value;
+        });
+    return true;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+    auto started = daemon_start::start("ringd", argc, argv);
+    if (const auto* status = std::get_if<daemon_start::Ended>(&started)) return *status;
+    return Program(std::get<daemon_start::Started>(std::move(started))).run();
+}

@@ -1,0 +1,101 @@
+#include "ringd/stream_server/stream_server.hpp"
+
+#include "common/os/clock.hpp"
+
+namespace stream {
+namespace {
+
+template <class... Ts>
+struct Overloaded : Ts... {
+    using Ts::operator()...;
+};
+
+ConnectionId switch_id(zmtp::ServerConnectionId id) {
+    return ConnectionId{id.value()};
+}
+zmtp::ServerConnectionId server_id(ConnectionId id) {
+    return zmtp::ServerConnectionId{id.value()};
+}
+
+}  // namespace
+
+StreamServer::StreamServer(os::EventLoop& loop, Options options, logging::Log& log)
+    : loop_(loop), options_(std::move(options)), log_(log), switch_(options_.config) {}
+
+os::Result<std::unique_ptr<StreamServer>> StreamServer::create(os::EventLoop& loop,
+                                                               zmtp::Listener listener,
+                                                               Options options, logging::Log& log) {
+    std::unique_ptr<StreamServer> made(new StreamServer(loop, std::move(options), log));
+    StreamServer* self = made.get();
+    // The Switch bounds what it sends and does not expect a frame to be refused.
+    const zmtp::Limits limits{.queue_bytes_max = self->options_.config.retention_bytes_hard * 2};
+    auto server = zmtp::Server::create(
+        loop, std::move(listener), limits,
+        {.connected = [self](auto id, const auto& peer) { return self->connected(id, peer); },
+         .message =
+             [self](auto id, base::Buffer frame) {
+                 self->switch_.frame(os::now(), switch_id(id), frame);
+             },
+         .closed =
+             [self](auto id, const std::string& reason) {
+                 self->log_.debug("service connection ended", {{"REASON", reason}});
+                 self->switch_.closed(os::now(), switch_id(id));
+             },
+         .process_ended =
+             [self](auto id) {
+                 self->server_->close(id);
+                 self->switch_.closed(os::now(), switch_id(id));
+             }});
+    if (!server) return base::fail(server.error());
+    made->server_ = std::move(*server);
+    return made;
+}
+
+void StreamServer::start() {
+    loop_.set_deadline([this] { return switch_.next_deadline(); },
+                       [this] { switch_.deadline_passed(os::now()); });
+    loop_.at_turn_end([this] { carry_out(); });
+}
+
+bool StreamServer::connected(zmtp::ServerConnectionId, const zmtp::PeerCredentials& peer) {
+    if (options_.may_connect(peer)) return true;
+    if (const auto suppressed = refusals_.admit(os::now(), peer.uid)) {
+        log_.warning("refusing a connection to the ring socket",
+                     {{"UID", peer.uid}, {"PID", peer.pid}, {"SUPPRESSED", *suppressed}});
+    }
+    return false;
+}
+
+void StreamServer::install(const totem::InstallConfiguration& configuration) {
+    switch_.install(os::now(), configuration);
+}
+
+void StreamServer::deliver(const totem::Deliver& delivered) {
+    switch_.deliver(os::now(), delivered);
+}
+
+void StreamServer::taken(const totem::Taken& taken) {
+    switch_.taken(taken);
+}
+
+void StreamServer::take_submissions(std::size_t room, std::vector<totem::Submitted>& submissions) {
+    switch_.take_submissions(room, submissions);
+}
+
+void StreamServer::carry_out() {
+    outputs_.clear();
+    switch_.take_outputs(outputs_);
+    for (const Output& output : outputs_) {
+        std::visit(Overloaded{[&](const SendFrame& send) {
+                                  // Not taken: the connection is going, and closed() will tell.
+                                  (void)server_->send(server_id(send.to), send.head, send.body);
+                              },
+                              [&](const CloseConnection& close) {
+                                  server_->close(server_id(close.connection));
+                              }},
+                   output);
+    }
+    server_->flush();
+}
+
+}  // namespace stream

@@ -1,0 +1,57 @@
+// Drives the stream (ringd/stream) on ringd's local socket: accepts services and observers, carries
+// their frames in and out. What goes into the ring and what comes out of it passes through here.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <vector>
+
+#include "common/log/log.hpp"
+#include "common/log/rate_limit.hpp"
+#include "common/os/event_loop.hpp"
+#include "common/zmtp/server.hpp"
+#include "ringd/stream/switch.hpp"
+
+namespace stream {
+
+class StreamServer {
+  public:
+    struct Options {
+        SwitchConfig config;
+        // Who may attach at all, as the kernel says who it is. Services change what all nodes see,
+        // so they are trusted daemons; observers read all that is said.
+        std::function<bool(const zmtp::PeerCredentials&)> may_connect;
+    };
+    static os::Result<std::unique_ptr<StreamServer>> create(os::EventLoop& loop,
+                                                            zmtp::Listener listener,
+                                                            Options options, logging::Log& log);
+
+    // Registers what has to happen at the end of each turn: call it after Driver::start(), so that
+    // the network goes first.
+    void start();
+
+    // From the ring, in the order of its actions.
+    void install(const totem::InstallConfiguration& configuration);
+    void deliver(const totem::Deliver& delivered);
+    void taken(const totem::Taken& taken);
+
+    // For the ring: at most `room` bytes (see Switch). Appends.
+    void take_submissions(std::size_t room, std::vector<totem::Submitted>& submissions);
+
+    [[nodiscard]] Status status() const { return switch_.status(); }
+
+  private:
+    StreamServer(os::EventLoop& loop, Options options, logging::Log& log);
+    bool connected(zmtp::ServerConnectionId id, const zmtp::PeerCredentials& peer);
+    void carry_out();
+
+    os::EventLoop& loop_;
+    Options options_;
+    logging::Log& log_;
+    logging::RateLimit refusals_;
+    Switch switch_;
+    std::unique_ptr<zmtp::Server> server_;
+    std::vector<Output> outputs_;
+};
+
+}  // namespace stream
