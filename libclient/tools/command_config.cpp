@@ -43,6 +43,22 @@ bool explains(const config::Directive& directive, const std::string& wanted) {
     return path == wanted || path.starts_with(wanted + ".") || path.ends_with("." + wanted);
 }
 
+// A directive or section whose name is like `wanted`, in the section that it names, or in any.
+std::string nearest_path(const std::string& wanted) {
+    const std::size_t dot = wanted.rfind('.');
+    if (dot != std::string::npos) {
+        const std::string section = wanted.substr(0, dot);
+        const std::string near = config::nearest_name(section, wanted.substr(dot + 1));
+        return near.empty() ? near : section + "." + near;
+    }
+    for (const char* section : {"", "totem", "totem.interface", "nodelist.node", "quorum", "halo",
+                                "logging", "system", "uidgid"}) {
+        const std::string near = config::nearest_name(section, wanted);
+        if (!near.empty()) return near;
+    }
+    return {};
+}
+
 int explain(const std::string& wanted) {
     bool found = false;
     for (const auto& list : {config::totem_directives(), config::other_directives()}) {
@@ -53,10 +69,7 @@ int explain(const std::string& wanted) {
         }
     }
     if (found) return kOk;
-    const std::size_t dot = wanted.rfind('.');
-    const std::string section = dot == std::string::npos ? "" : wanted.substr(0, dot);
-    const std::string near =
-        config::nearest_name(section, dot == std::string::npos ? wanted : wanted.substr(dot + 1));
+    const std::string near = nearest_path(wanted);
     std::fprintf(stderr, "haloctl config explain: no directive '%s'%s\n", wanted.c_str(),
                  near.empty() ? "" : ("; did you mean '" + near + "'?").c_str());
     return kFailed;

@@ -69,9 +69,11 @@ int run_node(const Options& options, const std::string& run_folder) {
     config::LoadOptions load{.node_id = {}, .host = std::move(*host)};
     if (options.node_id != 0) load.node_id = base::NodeId{options.node_id};
     const auto loaded = config::load(file, load);
-    // Said once, here, before anything was started.
-    std::fputs(config::problems_text(loaded ? loaded->warnings : loaded.error()).c_str(), stderr);
-    if (!loaded) return kConfiguration;
+    // Errors are said once, before anything is started; warnings are said by the daemons.
+    if (!loaded) {
+        std::fputs(config::problems_text(loaded.error()).c_str(), stderr);
+        return kConfiguration;
+    }
 
     config::DaemonOptions daemon;
     daemon.state_folder = options.state_folder;

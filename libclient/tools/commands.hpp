@@ -16,6 +16,7 @@ struct Context {
 void add_status(CLI::App& app, Context& context);
 void add_keygen(CLI::App& app, Context& context);
 void add_config(CLI::App& app, Context& context);
+void add_cpg(CLI::App& app, Context& context);
 void add_node(CLI::App& app, Context& context);
 
 // Adds --run, which every command takes that talks to daemons.

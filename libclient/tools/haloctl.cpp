@@ -6,7 +6,7 @@ namespace haloctl {
 
 void add_run_option(CLI::App& command, Context& context) {
     command.add_option("--run", context.run_folder, "folder of the daemons' sockets")
-        ->envname("HALO_RUN")
+        ->envname("HALO_RUN_DIR")
         ->capture_default_str();
 }
 
@@ -18,6 +18,7 @@ int main(int argc, char** argv) {
     app.require_subcommand(1);
     haloctl::Context context;
     haloctl::add_status(app, context);
+    haloctl::add_cpg(app, context);
     haloctl::add_keygen(app, context);
     haloctl::add_config(app, context);
     haloctl::add_node(app, context);

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <array>
+#include <thread>
 #include <utility>
 
 namespace client {
@@ -19,6 +20,7 @@ constexpr const char* kSocketName = "cpg";
 // receivers drop a message whose last part never comes.
 constexpr std::chrono::seconds kPartsTimeout{30};
 constexpr std::chrono::milliseconds kCreditSlice{10};
+constexpr std::chrono::milliseconds kReconnectPause{5};
 // While a leave or join of the same group is under way cpgd answers BUSY.
 constexpr std::chrono::milliseconds kBusyRetry{2};
 
@@ -59,8 +61,13 @@ std::vector<iovec> cut(std::span<const iovec> message, std::size_t offset, std::
 
 }  // namespace
 
-CsResult<std::unique_ptr<CpgSession>> CpgSession::open(const Options& options) {
-    const cpg::Hello hello{.pid = static_cast<std::uint32_t>(::getpid()),
+// ----------------------------------------------------------------------------------- connections
+
+CsResult<CpgSession::Links> CpgSession::connect(const Options& options, cpg::SessionId session,
+                                                std::uint64_t last_event) {
+    const cpg::Hello hello{.session = session,
+                           .pid = static_cast<std::uint32_t>(::getpid()),
+                           .last_event = last_event,
                            .totem_events = options.totem_events,
                            .initial_totem_event = options.initial_totem_event,
                            .separate_events = true};
@@ -68,23 +75,35 @@ CsResult<std::unique_ptr<CpgSession>> CpgSession::open(const Options& options) {
     if (!control) return base::fail(control.error());
     const auto welcome = welcome_in(control->answer);
     if (!welcome) return base::fail(welcome.error());
+    if (session != cpg::SessionId{} && !welcome->resumed) return base::fail(CS_ERR_BAD_HANDLE);
 
-    auto events =
-        open_connection(kSocketName, cpg::encode(cpg::EventsHere{.session = welcome->session}));
+    const cpg::EventsHere here{.session = welcome->session, .last_event = last_event};
+    auto events = open_connection(kSocketName, cpg::encode(here));
     if (!events) return base::fail(events.error());
     if (const auto again = welcome_in(events->answer); !again) return base::fail(again.error());
-
-    return std::unique_ptr<CpgSession>(
-        new CpgSession(std::move(control->connection), std::move(events->connection), *welcome));
+    return Links{std::move(control->connection), std::move(events->connection), *welcome};
 }
 
-CpgSession::CpgSession(zmtp::Connection control, zmtp::Connection events,
-                       const cpg::Welcome& welcome)
-    : self_(welcome.self),
-      control_(std::move(control)),
-      window_(welcome.window_bytes),
-      events_(std::move(events)),
-      outbox_(control_.fd()) {}
+CsResult<std::unique_ptr<CpgSession>> CpgSession::open(const Options& options) {
+    auto links = connect(options, cpg::SessionId{}, 0);
+    if (!links) return base::fail(links.error());
+    auto session = std::unique_ptr<CpgSession>(new CpgSession(*std::move(links), options));
+    if (!session->control_fd_.is_open() || !session->event_fd_.is_open()) {
+        return base::fail(CS_ERR_NO_RESOURCES);
+    }
+    return session;
+}
+
+CpgSession::CpgSession(Links links, const Options& options)
+    : options_(options),
+      id_(links.welcome.session),
+      self_(links.welcome.self),
+      control_fd_(links.control.fd()),
+      event_fd_(links.events.fd()),
+      control_(std::move(links.control)),
+      events_(std::move(links.events)),
+      window_(links.welcome.window_bytes),
+      outbox_(control_fd_.get()) {}
 
 CpgSession::~CpgSession() {
     (void)lost();  // So that the helper thread does not wait for a daemon that does not read.
@@ -93,15 +112,82 @@ CpgSession::~CpgSession() {
 // Everybody who waits on one of the descriptors wakes up and finds the session lost.
 cs_error_t CpgSession::lost() {
     lost_ = true;
-    // They fail when the peer was first.
-    (void)::shutdown(control_.fd(), SHUT_RDWR);
-    (void)::shutdown(events_.fd(), SHUT_RDWR);
+    control_fd_.hang_up();
+    event_fd_.hang_up();
     return CS_ERR_LIBRARY;
 }
 
+cs_error_t CpgSession::failed(zmtp::ConnectionError error) {
+    return error == zmtp::ConnectionError::Protocol ? lost() : CS_ERR_LIBRARY;
+}
+
 bool CpgSession::is_alive() {
-    if (!lost_ && (is_hung_up(control_.fd()) || is_hung_up(events_.fd()))) (void)lost();
+    const std::uint32_t connection = connection_;
+    if (lost_) return false;
+    return !is_hung_up(event_fd_.get()) || resume(connection);
+}
+
+bool CpgSession::resume(std::uint32_t connection) {
+    const std::lock_guard resuming(resume_mutex_);
+    if (lost_) return false;
+    if (connection_ != connection) return true;  // Another thread has done it.
+    if (!resumes()) {
+        (void)lost();
+        return false;
+    }
+    // Whoever waits on the connection lets go of it, also when only one of the two has ended.
+    control_fd_.hang_up();
+    event_fd_.hang_up();
+    {
+        auto lock = outbox_.lock();
+        outbox_.interrupt(lock);
+    }
+    auto links = reconnect();
+    if (!links) {
+        (void)lost();
+        return false;
+    }
+    const std::lock_guard reading(control_mutex_);
+    const std::lock_guard taking(events_mutex_);
+    auto lock = outbox_.lock();
+    control_ = std::move(links->control);
+    events_ = EventStream(std::move(links->events));
+    control_fd_.follow(control_.fd());
+    event_fd_.follow(events_.fd());
+    tell_resumed_ = true;
+
+    const cpg::Welcome& welcome = links->welcome;
+    window_.credit(welcome.taken, welcome.window_bytes);
+    kept_.release(welcome.taken);
+    outbox_.restart(lock);
+    kept_.for_each_after(welcome.taken, [&](std::span<const std::byte> message) {
+        const auto payload = message.subspan(cpg::kMcastHeaderBytes);
+        // Only read from: iovec has no const.
+        const iovec piece{.iov_base = const_cast<std::byte*>(payload.data()),
+                          .iov_len = payload.size()};
+        outbox_.send(lock, message.first(cpg::kMcastHeaderBytes), std::span(&piece, 1),
+                     payload.size());
+    });
+    ++connection_;
+    if (lost_) (void)lost();  // It was closed meanwhile: so are the new sockets.
     return !lost_;
+}
+
+// Tries until the daemon takes the session back, says that it does not know it, or is late.
+CsResult<CpgSession::Links> CpgSession::reconnect() {
+    const auto deadline = Clock::now() + options_.resume;
+    for (;;) {
+        std::uint64_t last_event = 0;
+        {
+            const std::lock_guard taking(events_mutex_);
+            last_event = last_event_;
+        }
+        auto links = connect(options_, id_, last_event);
+        if (links) return links;
+        const bool later = links.error() == CS_ERR_LIBRARY || links.error() == CS_ERR_TRY_AGAIN;
+        if (!later || lost_ || Clock::now() >= deadline) return base::fail(links.error());
+        std::this_thread::sleep_for(kReconnectPause);
+    }
 }
 
 // ------------------------------------------------------------------------------------- requests
@@ -153,18 +239,28 @@ cs_error_t CpgSession::simple_request(const RequestOf& frame) {
         if (answer == nullptr) return lost();
         if (error_of(answer->error) != CS_ERR_BUSY) return error_of(answer->error);
         // It ends by an event of the group's order, for which nobody has to dispatch.
-        (void)wait_readable(control_.fd(), Clock::now() + kBusyRetry);
+        std::this_thread::sleep_for(kBusyRetry);
     }
 }
 
-// One request at a time a session. It waits as long as the daemon lives.
+// Waits as long as the daemon lives. A daemon that came back is asked again under the same number,
+// by which it knows whether it has answered.
 CsResult<CpgSession::Reply> CpgSession::request(const RequestOf& frame) {
-    const std::lock_guard reading(control_mutex_);
+    const std::lock_guard asking(request_mutex_);
     const std::uint32_t number = ++request_;
+    for (;;) {
+        const std::uint32_t connection = connection_;
+        auto reply = ask(frame(number), number);
+        if (reply || reply.error() != CS_ERR_LIBRARY || !resume(connection)) return reply;
+    }
+}
+
+CsResult<CpgSession::Reply> CpgSession::ask(const cpg::ClientFrame& frame, std::uint32_t number) {
+    const std::lock_guard reading(control_mutex_);
     {
         auto lock = outbox_.lock();
-        outbox_.send(lock, cpg::encode(frame(number)).bytes(), {}, 0);
-        if (lost_ || outbox_.is_broken(lock)) return base::fail(lost());
+        if (lost_ || outbox_.is_broken(lock)) return base::fail(CS_ERR_LIBRARY);
+        outbox_.send(lock, cpg::encode(frame).bytes(), {}, 0);
     }
     for (;;) {
         auto reply = read_control();
@@ -175,18 +271,22 @@ CsResult<CpgSession::Reply> CpgSession::request(const RequestOf& frame) {
             if (std::visit(number_of, **reply) == number) return **std::move(reply);
             continue;
         }
-        (void)wait_readable(control_.fd(), std::nullopt);
+        (void)wait_readable(control_fd_.get(), std::nullopt);
     }
 }
 
 CsResult<std::optional<CpgSession::Reply>> CpgSession::read_control() {
-    if (lost_) return base::fail(CS_ERR_LIBRARY);
     for (;;) {
+        if (lost_) return base::fail(CS_ERR_LIBRARY);
         auto message = control_.next_message();
-        if (!message) return base::fail(lost());
+        if (!message) return base::fail(failed(message.error()));
         if (!*message) {
             const auto bytes = control_.read_some(zmtp::Limits{}.read_bytes);
-            if (!bytes) return base::fail(lost());
+            if (!bytes) {
+                const auto lock = outbox_.lock();
+                outbox_.set_broken(lock);  // A sender that looks there sees it too.
+                return base::fail(failed(bytes.error()));
+            }
             if (*bytes == 0) return std::nullopt;
             continue;
         }
@@ -195,6 +295,7 @@ CsResult<std::optional<CpgSession::Reply>> CpgSession::read_control() {
         if (const auto* credit = std::get_if<cpg::Credit>(&*frame)) {
             const auto lock = outbox_.lock();
             window_.credit(credit->taken, credit->window_bytes);
+            kept_.release(credit->taken);
         } else if (auto* reply = std::get_if<cpg::Reply>(&*frame)) {
             return *reply;
         } else if (auto* members = std::get_if<cpg::MembershipReply>(&*frame)) {
@@ -223,14 +324,10 @@ cs_error_t CpgSession::mcast(cpg::GroupHandle handle, bool safe, std::span<const
 cs_error_t CpgSession::mcast_whole(cpg::GroupHandle handle, bool safe,
                                    std::span<const iovec> message, std::size_t bytes) {
     const cpg::Mcast header{.handle = handle, .safe = safe, .message_bytes = bytes, .payload = {}};
-    auto lock = outbox_.lock();
-    if (!send_part(lock, header, message, bytes)) {
-        lock.unlock();
-        read_credit();
-        lock.lock();
-        if (!lost_ && !send_part(lock, header, message, bytes)) return CS_ERR_TRY_AGAIN;
-    }
-    return lost_ || outbox_.is_broken(lock) ? lost() : CS_OK;
+    cs_error_t sent = send_part(header, message, bytes);
+    if (sent != CS_ERR_TRY_AGAIN) return sent;
+    read_credit();
+    return send_part(header, message, bytes);
 }
 
 cs_error_t CpgSession::mcast_parts(cpg::GroupHandle handle, bool safe,
@@ -249,15 +346,12 @@ cs_error_t CpgSession::mcast_parts(cpg::GroupHandle handle, bool safe,
                                 .payload = {}};
         const auto part = cut(message, offset, size);
         const auto deadline = Clock::now() + kPartsTimeout;
-        for (bool sent = false; !sent;) {
+        for (;;) {
             read_credit();
-            {
-                auto lock = outbox_.lock();
-                if (lost_ || outbox_.is_broken(lock)) return lost();
-                sent = send_part(lock, header, part, size);
-            }
-            if (sent) break;
-            if (offset == 0 || Clock::now() >= deadline) return CS_ERR_TRY_AGAIN;
+            const cs_error_t sent = send_part(header, part, size);
+            if (sent == CS_OK) break;
+            const bool over = offset == 0 || Clock::now() >= deadline;
+            if (sent != CS_ERR_TRY_AGAIN || over) return sent;
             wait_for_credit(deadline);
         }
         offset += size;
@@ -265,17 +359,31 @@ cs_error_t CpgSession::mcast_parts(cpg::GroupHandle handle, bool safe,
     return CS_OK;
 }
 
-// False: there is no credit for it.
-bool CpgSession::send_part(Outbox::Lock& lock, const cpg::Mcast& header,
-                           std::span<const iovec> payload, std::size_t bytes) {
+// CS_ERR_TRY_AGAIN: there is no credit for it.
+cs_error_t CpgSession::send_part(const cpg::Mcast& header, std::span<const iovec> payload,
+                                 std::size_t bytes) {
     const std::uint64_t cost = bytes + cpg::kMcastCostBytes;
-    if (!window_.admits(cost)) return false;
-    std::array<std::byte, cpg::kMcastHeaderBytes> head;
-    cpg::Mcast numbered = header;
-    numbered.number = window_.send(cost);
-    cpg::encode_mcast_header(numbered, bytes, head);
-    outbox_.send(lock, head, payload, bytes);
-    return true;
+    for (;;) {
+        const std::uint32_t connection = connection_;
+        bool taken = false;
+        {
+            auto lock = outbox_.lock();
+            if (lost_) return CS_ERR_LIBRARY;
+            if (!outbox_.is_broken(lock)) {
+                if (!window_.admits(cost)) return CS_ERR_TRY_AGAIN;
+                cpg::Mcast numbered = header;
+                numbered.number = window_.send(cost);
+                std::array<std::byte, cpg::kMcastHeaderBytes> head;
+                cpg::encode_mcast_header(numbered, bytes, head);
+                if (resumes()) kept_.add(numbered.number, head, payload, bytes);
+                outbox_.send(lock, head, payload, bytes);
+                if (!outbox_.is_broken(lock)) return CS_OK;
+                taken = true;  // And goes out again with all that is kept.
+            }
+        }
+        if (!resume(connection)) return CS_ERR_LIBRARY;
+        if (taken) return CS_OK;
+    }
 }
 
 // Another thread that reads takes the credit for us.
@@ -291,7 +399,7 @@ void CpgSession::read_credit() {
 // For a slice of the time, so that a thread with a request gets its turn.
 void CpgSession::wait_for_credit(Clock::time_point deadline) {
     const std::lock_guard reading(control_mutex_);
-    (void)wait_readable(control_.fd(), std::min(deadline, Clock::now() + kCreditSlice));
+    (void)wait_readable(control_fd_.get(), std::min(deadline, Clock::now() + kCreditSlice));
 }
 
 // --------------------------------------------------------------------------------------- events
@@ -300,24 +408,40 @@ cs_error_t CpgSession::next_event(CpgEvent& event, Wait wait) {
     for (;;) {
         const cs_error_t taken = take_event(event);
         if (taken != CS_ERR_TRY_AGAIN || wait == Wait::Never) return taken;
-        (void)wait_readable(events_.fd(), std::nullopt);
+        (void)wait_readable(event_fd_.get(), std::nullopt);
     }
 }
 
 cs_error_t CpgSession::take_event(CpgEvent& event) {
+    for (;;) {
+        const std::uint32_t connection = connection_;
+        const cs_error_t taken = read_event(event);
+        if (taken != CS_ERR_LIBRARY || !resume(connection)) return taken;
+    }
+}
+
+cs_error_t CpgSession::read_event(CpgEvent& event) {
     const std::lock_guard lock(events_mutex_);
     if (lost_) return CS_ERR_LIBRARY;
-    auto message = events_.next();
-    if (!message) return lost();
-    if (!*message) return CS_ERR_TRY_AGAIN;
-    auto frame = cpg::decode_cpgd_frame(**message);
-    if (!frame) return lost();
-    auto* taken = std::get_if<cpg::SessionEvent>(&*frame);
-    if (taken == nullptr) return lost();
-    const std::uint64_t number = taken->event;
-    take(event, std::move(*taken));
-    acknowledge(number, (*message)->size());
-    return CS_OK;
+    if (std::exchange(tell_resumed_, false)) {
+        event.what = CpgEvent::Resumed{};
+        return CS_OK;
+    }
+    for (;;) {
+        auto message = events_.next();
+        if (!message) return failed(message.error());
+        if (!*message) return CS_ERR_TRY_AGAIN;
+        auto frame = cpg::decode_cpgd_frame(**message);
+        if (!frame) return lost();
+        auto* taken = std::get_if<cpg::SessionEvent>(&*frame);
+        if (taken == nullptr) return lost();
+        if (taken->event <= last_event_) continue;  // Again, after a daemon came back.
+        if (taken->event != last_event_ + 1) return lost();
+        last_event_ = taken->event;
+        take(event, std::move(*taken));
+        acknowledge(last_event_, (*message)->size());
+        return CS_OK;
+    }
 }
 
 void CpgSession::take(CpgEvent& event, cpg::SessionEvent taken) {

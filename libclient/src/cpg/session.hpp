@@ -3,6 +3,7 @@
 #pragma once
 
 #include <atomic>
+#include <chrono>
 #include <functional>
 #include <memory>
 #include <mutex>
@@ -14,6 +15,8 @@
 #include "common/protocol/cpg_api.hpp"
 #include "libclient/src/cpg/reassembly.hpp"
 #include "libclient/src/ipc/event_stream.hpp"
+#include "libclient/src/ipc/kept_messages.hpp"
+#include "libclient/src/ipc/lasting_fd.hpp"
 #include "libclient/src/ipc/outbox.hpp"
 #include "libclient/src/ipc/send_window.hpp"
 
@@ -28,14 +31,20 @@ struct CpgEvent {
     };
     // A frame that concerns the library alone: a part of a message.
     struct Nothing {};
+    // The session goes on with a daemon that came back. The number of the descriptor is the same,
+    // the socket is not: epoll has forgotten it.
+    struct Resumed {};
 
-    std::variant<Nothing, Message, protocol::cpg::Confchg, protocol::cpg::TotemConfchg> what;
+    std::variant<Nothing, Resumed, Message, protocol::cpg::Confchg, protocol::cpg::TotemConfchg>
+        what;
     std::vector<std::byte> message;
 };
 
 // For several threads. Sending, requests and events have a lock each; none is held while a thread
-// waits for events or runs the application's code. After the daemon is gone everything gives
-// CS_ERR_LIBRARY.
+// waits for events or runs the application's code. When the daemon is gone, either the session is
+// lost and everything gives CS_ERR_LIBRARY, or (Options::resume) whoever notices waits for the
+// daemon to come back and goes on where it was: unanswered requests and what is not ordered are
+// sent again, and events go on after the last one taken.
 //
 // Two connections: `control` carries requests, multicasts, replies and credit; `events` nothing but
 // events, as its descriptor is the application's to poll.
@@ -44,11 +53,12 @@ class CpgSession {
     struct Options {
         bool totem_events = false;
         bool initial_totem_event = false;
+        std::chrono::milliseconds resume{0};  // How long to wait for a daemon that is gone.
     };
     static CsResult<std::unique_ptr<CpgSession>> open(const Options& options);
     ~CpgSession();
 
-    [[nodiscard]] int event_fd() const { return events_.fd(); }
+    [[nodiscard]] int event_fd() const { return event_fd_.get(); }
     [[nodiscard]] base::NodeId self() const { return self_; }
     [[nodiscard]] bool is_alive();
 
@@ -77,17 +87,33 @@ class CpgSession {
                                protocol::cpg::GroupsReply>;
     using RequestOf = std::function<protocol::cpg::ClientFrame(std::uint32_t request)>;
 
-    CpgSession(zmtp::Connection control, zmtp::Connection events,
-               const protocol::cpg::Welcome& welcome);
+    struct Links {
+        zmtp::Connection control;
+        zmtp::Connection events;
+        protocol::cpg::Welcome welcome;
+    };
+
+    CpgSession(Links links, const Options& options);
+
+    // Both connections of a session: a new one, or (not 0) one that goes on after `last_event`.
+    static CsResult<Links> connect(const Options& options, protocol::cpg::SessionId session,
+                                   std::uint64_t last_event);
+    // False: the session is lost. `connection` is connection_ as it was before the failure.
+    bool resume(std::uint32_t connection);
+    CsResult<Links> reconnect();
 
     cs_error_t mcast_whole(protocol::cpg::GroupHandle handle, bool safe,
                            std::span<const iovec> message, std::size_t bytes);
     cs_error_t mcast_parts(protocol::cpg::GroupHandle handle, bool safe,
                            std::span<const iovec> message, std::size_t bytes);
-    bool send_part(Outbox::Lock& lock, const protocol::cpg::Mcast& header,
-                   std::span<const iovec> payload, std::size_t bytes);
+    cs_error_t send_part(const protocol::cpg::Mcast& header, std::span<const iovec> payload,
+                         std::size_t bytes);
+    [[nodiscard]] bool resumes() const {
+        return options_.resume > std::chrono::milliseconds::zero();
+    }
 
     CsResult<Reply> request(const RequestOf& frame);
+    CsResult<Reply> ask(const protocol::cpg::ClientFrame& frame, std::uint32_t number);
     cs_error_t simple_request(const RequestOf& frame);
     // Reads control frames that are there, takes the credit in them and gives the reply, if any.
     // Needs control_mutex_.
@@ -96,30 +122,47 @@ class CpgSession {
     void wait_for_credit(Clock::time_point deadline);
 
     cs_error_t take_event(CpgEvent& event);
+    cs_error_t read_event(CpgEvent& event);
     void take(CpgEvent& event, protocol::cpg::SessionEvent taken);
     void acknowledge(std::uint64_t event, std::size_t bytes);
 
     cs_error_t lost();
+    // What a connection that failed means: nothing yet if it closed, the end if it spoke nonsense.
+    cs_error_t failed(zmtp::ConnectionError error);
 
+    // Locks are taken in the order in which they stand here.
+    const Options options_;
+    const protocol::cpg::SessionId id_;
     const base::NodeId self_;
+    LastingFd control_fd_;
+    LastingFd event_fd_;
     std::atomic<bool> lost_ = false;
     std::atomic<std::uint32_t> next_group_ = 1;
+
+    // One request at a time.
+    std::mutex request_mutex_;
+    std::uint32_t request_ = 0;
+    // One message in parts at a time.
+    std::mutex parts_mutex_;
+
+    std::mutex resume_mutex_;
+    std::atomic<std::uint32_t> connection_ = 0;  // Counts them.
 
     // Whoever reads control: a request for as long as it waits for its reply, others in passing.
     std::mutex control_mutex_;
     zmtp::Connection control_;
-    std::uint32_t request_ = 0;
-
-    // One message in parts at a time.
-    std::mutex parts_mutex_;
-    // Under outbox_'s lock.
-    SendWindow window_;
 
     std::mutex events_mutex_;
     EventStream events_;
     Reassembly reassembly_;
+    std::uint64_t last_event_ = 0;
+    bool tell_resumed_ = false;
     std::uint64_t unacknowledged_events_ = 0;
     std::size_t unacknowledged_bytes_ = 0;
+
+    // Under outbox_'s lock.
+    SendWindow window_;
+    KeptMessages kept_;
 
     Outbox outbox_;  // Last: its thread ends first.
 };

@@ -2,14 +2,14 @@
 
 namespace client {
 
-CsResult<std::optional<base::Buffer>> EventStream::next() {
+base::Expected<std::optional<base::Buffer>, zmtp::ConnectionError> EventStream::next() {
     for (;;) {
         auto message = connection_.next_message();
-        if (!message) return base::fail(CS_ERR_LIBRARY);
+        if (!message) return base::fail(message.error());
         if (*message) return *std::move(message);
 
         const auto bytes = read_held_back(connection_);
-        if (!bytes) return base::fail(CS_ERR_LIBRARY);
+        if (!bytes) return base::fail(bytes.error());
         if (*bytes == 0) return std::nullopt;
     }
 }

@@ -16,8 +16,8 @@ class EventStream {
 
     [[nodiscard]] int fd() const { return connection_.fd(); }
 
-    // The next message, or nothing when none is whole yet. An error: the daemon is gone.
-    CsResult<std::optional<base::Buffer>> next();
+    // The next message, or nothing when none is whole yet.
+    base::Expected<std::optional<base::Buffer>, zmtp::ConnectionError> next();
 
     // Queues and writes a small message of ours, unless earlier ones still wait for the daemon.
     void send(const base::Buffer& message);

@@ -122,6 +122,7 @@ void Outbox::run_helper() {
             if (!written) broken_ = true;
         }
         helper_busy_ = false;
+        idle_.notify_all();
         if (stopping_) return;
         work_.wait(lock, [&] { return helper_busy_ || stopping_; });
     }
@@ -142,6 +143,12 @@ bool Outbox::write_all(std::span<const std::byte> bytes) {
         (void)::poll(&watched, 1, -1);
     }
     return true;
+}
+
+void Outbox::interrupt(Lock& lock) {
+    broken_ = true;
+    pending_.clear();
+    idle_.wait(lock, [&] { return !helper_busy_; });
 }
 
 void Outbox::stop() {

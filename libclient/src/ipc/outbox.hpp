@@ -25,7 +25,7 @@ class Outbox {
   public:
     using Lock = std::unique_lock<std::mutex>;
 
-    // `fd`: a connected socket that outlives this.
+    // `fd`: the number of a connected socket, which outlives this.
     explicit Outbox(int fd) : fd_(fd) {}
     ~Outbox() { stop(); }
     Outbox(const Outbox&) = delete;
@@ -38,8 +38,14 @@ class Outbox {
     void send(Lock& lock, std::span<const std::byte> head, std::span<const iovec> body,
               std::size_t body_bytes);
 
-    // A write failed: the connection is gone.
+    // A write failed, or interrupt() was called: the connection is gone and nothing is written.
     [[nodiscard]] bool is_broken(const Lock&) const { return broken_; }
+    void set_broken(const Lock&) { broken_ = true; }
+    // Drops what waits, and waits until the helper thread has let go of the socket, which must be
+    // shut down.
+    void interrupt(Lock& lock);
+    // The socket behind the number is another one.
+    void restart(const Lock&) { broken_ = false; }
     // Nothing is waiting, in no thread.
     [[nodiscard]] bool is_idle(const Lock&) const { return pending_.empty() && !helper_busy_; }
 
@@ -67,6 +73,7 @@ class Outbox {
     bool stopping_ = false;
     bool broken_ = false;
     std::condition_variable work_;
+    std::condition_variable idle_;
     std::thread helper_;
 };
 

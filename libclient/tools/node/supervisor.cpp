@@ -4,6 +4,7 @@
 #include <sys/epoll.h>
 #include <sys/file.h>
 #include <sys/wait.h>
+#include <sysexits.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -21,18 +22,19 @@
 namespace node {
 namespace {
 
-// A daemon of a node: its sockets by the name that it asks for and the file's name.
+// A daemon of a node, and its sockets: a name is the file's, and the descriptor's in
+// LISTEN_FDNAMES.
 struct Role {
     const char* name;
-    std::vector<std::pair<const char*, const char*>> sockets;
+    std::vector<const char*> sockets;
 };
 
 const std::vector<Role>& roles() {
     static const std::vector<Role> all{
-        {"ringd", {{"ring", "ring"}, {"status", "ringd.status"}}},
-        {"cpgd", {{"cpg", "cpg"}, {"status", "cpgd.status"}}},
-        {"quorumd", {{"quorum", "quorum"}, {"status", "quorumd.status"}}},
-        {"cmapd", {{"cmap", "cmap"}, {"status", "cmapd.status"}}},
+        {"ringd", {"ring", "ringd.status"}},
+        {"cpgd", {"cpg", "cpgd.status"}},
+        {"quorumd", {"quorum", "quorumd.status"}},
+        {"cmapd", {"cmap", "cmapd.status"}},
     };
     return all;
 }
@@ -76,8 +78,7 @@ Supervisor::~Supervisor() {
     kill_all(SIGKILL);
     for (const Daemon& daemon : daemons_) {
         for (const auto& [name, fd] : daemon.sockets) {
-            const std::string file = name == "status" ? daemon.name + ".status" : name;
-            (void)::unlink((settings_.run_folder + "/" + file).c_str());  // Gone is gone.
+            (void)::unlink((settings_.run_folder + "/" + name).c_str());  // Gone is gone.
         }
     }
     if (notify_) (void)::unlink(notify_->path().c_str());
@@ -109,8 +110,8 @@ os::Result<void> Supervisor::open_sockets() {
         }
         Daemon daemon;
         daemon.name = role.name;
-        for (const auto& [name, file] : role.sockets) {
-            auto socket = listen_unix(settings_.run_folder + "/" + file);
+        for (const char* name : role.sockets) {
+            auto socket = listen_unix(settings_.run_folder + "/" + name);
             if (!socket) return base::fail(socket.error());
             daemon.sockets.emplace_back(name, std::move(*socket));
         }
@@ -219,10 +220,11 @@ void Supervisor::on_death(Daemon& daemon, int status) {
             {{"DAEMON", daemon.name}, {"PID", pid}, {"EXIT_CODE", code}, {"SIGNAL", signal}});
         return;
     }
-    if (code == config::kExitConfiguration) {
+    if (code == config::kExitConfiguration || code == EX_USAGE) {
+        // Restarted it would say the same again.
         log_.error("daemon refuses its configuration, stopping the node",
-                   {{"DAEMON", daemon.name}, {"PID", pid}});
-        stop_node(config::kExitConfiguration);
+                   {{"DAEMON", daemon.name}, {"PID", pid}, {"EXIT_CODE", code}});
+        stop_node(code);
         return;
     }
     const bool is_ring = &daemon == &daemons_.front();

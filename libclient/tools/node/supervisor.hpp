@@ -44,8 +44,8 @@ class Supervisor {
     Supervisor(const Supervisor&) = delete;
     Supervisor& operator=(const Supervisor&) = delete;
 
-    // What the program ends with, once the loop has stopped: 0, or kExitConfiguration when a daemon
-    // refused its configuration.
+    // What the program ends with, once the loop has stopped: 0, or 78 or 64 when a daemon refused
+    // its configuration or command line.
     [[nodiscard]] int exit_code() const { return exit_code_; }
 
   private:

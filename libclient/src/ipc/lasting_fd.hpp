@@ -1,0 +1,39 @@
+// A descriptor number that stays the same while the socket behind it is replaced.
+#pragma once
+
+#include <fcntl.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <cerrno>
+
+#include "common/os/unique_fd.hpp"
+
+namespace client {
+
+// What waits on the number and what is written to it go to the socket that it followed last.
+class LastingFd {
+  public:
+    // Not open when descriptors have run out.
+    explicit LastingFd(int fd) : fd_(::fcntl(fd, F_DUPFD_CLOEXEC, 0)) {}
+
+    [[nodiscard]] int get() const { return fd_.get(); }
+    [[nodiscard]] bool is_open() const { return fd_.is_open(); }
+
+    // Both numbers now name the socket of `fd`; what this one named before is closed.
+    void follow(int fd) {
+        while (::dup3(fd, fd_.get(), O_CLOEXEC) < 0 && errno == EINTR) {
+        }
+    }
+
+    // Ends the connection for all who wait on it, here and at the peer.
+    void hang_up() const {
+        // It fails when the peer was first.
+        (void)::shutdown(fd_.get(), SHUT_RDWR);
+    }
+
+  private:
+    os::UniqueFd fd_;
+};
+
+}  // namespace client
