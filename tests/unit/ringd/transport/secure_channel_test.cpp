@@ -321,6 +321,21 @@ TEST_CASE("a sender that restarts is proven anew, and its former life is over") 
     CHECK(b.drop_of(recorded.front()) == DropCause::StaleIncarnation);
 }
 
+TEST_CASE("an answer proves nothing a second time, even of a life that is long forgotten") {
+    Node b(2, {1});
+    std::vector<Bytes> recorded;
+    for (int life = 0; life < 40; ++life) {
+        Node a(1, {2});
+        for (const Bytes& hello : shake_hands(a, 1, b, 2)) {
+            recorded.push_back(hello);
+        }
+    }
+    for (const Bytes& hello : recorded) {
+        const Result opened = b.open(hello);
+        CHECK((!opened || opened->what != Opened::What::Proven));
+    }
+}
+
 TEST_CASE("a proven life stays in force while recordings of an older one come in") {
     Node older(1, {2});
     const Bytes recording = older.seal(payload_of(10));
