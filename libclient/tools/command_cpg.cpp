@@ -183,6 +183,17 @@ class Sender {
     base::Instant end_{};
 };
 
+halo::Result<void> send_all(Sender& sender, const Options& options) {
+    if (options.has_text) {
+        if (const auto sent = sender.send(options.text); !sent) return sent;
+        return sender.finish();
+    }
+    for (std::string line; std::getline(std::cin, line);) {
+        if (const auto sent = sender.send(line); !sent) return sent;
+    }
+    return sender.finish();
+}
+
 int send(const Options& options) {
     os::UniqueFd stop = stop_signals();
     auto groups = connect(options, stop);
@@ -190,16 +201,8 @@ int send(const Options& options) {
     const auto group = groups->join(options.group);
     if (!group) return fail("cannot join the group", group.error());
     Sender sender(options, *groups, *group, std::move(stop));
-    halo::Result<void> done;
-    if (options.has_text) {
-        done = sender.send(options.text);
-    } else {
-        for (std::string line; done && std::getline(std::cin, line);) {
-            done = sender.send(line);
-        }
-    }
-    if (done) done = sender.finish();
-    if (!done) return fail("not all was sent", done.error());
+    if (const auto done = send_all(sender, options); !done)
+        return fail("not all was sent", done.error());
     const auto left = groups->leave(*group);
     return left ? kOk : fail("cannot leave the group", left.error());
 }
