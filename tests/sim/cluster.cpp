@@ -131,16 +131,20 @@ void Cluster::send_once_more() {
     }
     const base::Instant end = now_ + 4 * plan_.settings.token_timeout;
     const base::Duration step = plan_.settings.token_retransmit;
-    std::uint64_t seen = ~std::uint64_t{0};
-    while (now_ < end && !gave_up_) {
-        if (is_drained() && seen == delivered_) return;
-        seen = delivered_;
+    while (now_ < end && !gave_up_ && !is_drained())
         run_until(now_ + step);
-    }
 }
 
+// Each has its own back, and who shares a ring has the same.
 bool Cluster::is_drained() const {
-    return std::ranges::all_of(hosts_, [](const Host& host) { return host.requests.empty(); });
+    return std::ranges::all_of(hosts_, [this](const Host& host) {
+        if (!host.is_running()) return true;
+        if (!host.requests.empty() || host.came_back < host.submitted) return false;
+        return std::ranges::all_of(host.members, [&](base::NodeId member) {
+            const Host& other = hosts_[index_of(member)];
+            return other.current != host.current || other.delivered == host.delivered;
+        });
+    });
 }
 
 void Cluster::on(Arrival& arrival) {

@@ -115,7 +115,6 @@ class Cluster {
     std::vector<base::Instant> arrivals_;
     base::Instant last_change_;  // The last configuration anybody installed.
     base::Instant work_until_;
-    std::uint64_t delivered_ = 0;
     bool gave_up_ = false;
 };
 

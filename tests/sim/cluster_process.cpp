@@ -72,6 +72,8 @@ void Cluster::stop(Host& host, Ended::How how) {
     host.audience.clear();
     host.current.reset();
     host.members.clear();
+    host.delivered = 0;
+    host.came_back = 0;
     host.turn_at.reset();
 }
 
@@ -202,7 +204,8 @@ void Cluster::act(Host& host, const totem::StoreRing& action) {
 
 void Cluster::act(Host& host, const totem::Deliver& action) {
     const auto message = read_payload(action.payload);
-    ++delivered_;
+    ++host.delivered;
+    if (message && message->sender == host.who) ++host.came_back;
     note(host.who, Delivered{.ring = action.ring,
                              .seq = action.seq,
                              .index = action.index,
@@ -219,6 +222,7 @@ void Cluster::act(Host& host, const totem::InstallConfiguration& action) {
     if (action.kind != totem::InstallConfiguration::Kind::Regular) return;
     host.current = action.ring;
     host.members = action.members;
+    host.delivered = 0;
 }
 
 void Cluster::act(Host& host, const totem::Taken& action) {

@@ -60,6 +60,8 @@ struct Host {
     // The last regular configuration, or none.
     std::optional<base::RingId> current;
     std::vector<base::NodeId> members;
+    std::uint64_t delivered = 0;  // In it.
+    std::uint64_t came_back = 0;  // Of those submitted.
 
     // When the loop turns next.
     std::optional<base::Instant> turn_at;

@@ -112,7 +112,7 @@ class Liveness {
     }
 
     void check_together(const Stay& stay, const Current& current, std::size_t entry) {
-        if (stay.transition) {
+        if (stay.transition && stay.transition->entry < entry) {
             report_.add("C7", entry, "still between two configurations");
         }
         for (const base::NodeId member : stay.members) {
