@@ -2,6 +2,7 @@
 // which all members of a group see the same messages and changes in the same order.
 #pragma once
 
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <halo/result.hpp>
@@ -77,7 +78,11 @@ struct Ring {
     std::vector<std::uint32_t> nodes;  // Ascending.
 };
 
-using Event = std::variant<Message, Membership, Ring>;
+// The daemon was gone and is back: nothing was lost, and all goes on. fd() has the same number, but
+// epoll has forgotten it: add it again.
+struct Resumed {};
+
+using Event = std::variant<Message, Membership, Ring, Resumed>;
 
 enum class Guarantee : std::uint8_t {
     Agreed,  // Delivered in the common order.
@@ -91,13 +96,15 @@ struct GroupMembers {
     std::vector<Member> members;
 };
 
-// One session with cpgd on this node. For several threads; none of them holds up another but where
-// it says that it waits. A child after fork() must not use it.
+// One session with cpgd on this node. For several threads; a call waits only where it says so, and
+// while the daemon is being restarted. A child after fork() must not use it.
 class Groups {
   public:
     struct Options {
         bool rings = false;         // Ring events.
         bool initial_ring = false;  // One right after the first Membership of each group, too.
+        // How long calls wait for a daemon that is gone before the session is lost.
+        std::chrono::milliseconds resume{5'000};
     };
 
     // Error::TryAgain: the node is not synchronised with the others yet.

@@ -3,6 +3,8 @@
 #include "corosync/cpg.h"
 
 #include <algorithm>
+#include <charconv>
+#include <chrono>
 #include <cstdlib>
 #include <cstring>
 #include <memory>
@@ -41,6 +43,17 @@ struct Handles {
 };
 const client::PerProcess<Handles> handles;
 
+// How long a session waits for a cpgd that is gone. Corosync's programs expect none of it, and
+// those with epoll would never hear of the new socket, so it is asked for: milliseconds in
+// HALO_CPG_RESUME_MS.
+std::chrono::milliseconds resume_time() {
+    constexpr std::uint32_t kLongestMs = 3'600'000;
+    const char* text = ::secure_getenv("HALO_CPG_RESUME_MS");
+    std::uint32_t ms = 0;
+    if (text != nullptr) (void)std::from_chars(text, text + std::strlen(text), ms);  // Else 0.
+    return std::chrono::milliseconds{std::min(ms, kLongestMs)};
+}
+
 // Runs `body` on what the handle stands for.
 template <class Body>
 cs_error_t with_instance(cpg_handle_t handle, Body&& body) {
@@ -75,8 +88,9 @@ cs_error_t initialize(cpg_handle_t* handle, const cpg_model_v1_data_t& data, voi
     if (all == nullptr) return CS_ERR_NO_RESOURCES;
     return api_boundary([&] {
         const bool initial = (data.flags & CPG_MODEL_V1_DELIVER_INITIAL_TOTEM_CONF) != 0;
-        auto session = CpgSession::open(
-            {.totem_events = data.cpg_totem_confchg_fn != nullptr, .initial_totem_event = initial});
+        auto session = CpgSession::open({.totem_events = data.cpg_totem_confchg_fn != nullptr,
+                                         .initial_totem_event = initial,
+                                         .resume = resume_time()});
         if (!session) return session.error();
         const auto instance = std::make_shared<CpgInstance>(*std::move(session), data, context);
         const cpg_handle_t added = all->instances.add(instance);

@@ -381,7 +381,7 @@ cs_error_t CpgSession::send_part(const cpg::Mcast& header, std::span<const iovec
                 taken = true;  // And goes out again with all that is kept.
             }
         }
-        if (!resume(connection)) return CS_ERR_LIBRARY;
+        if (closing_ || !resume(connection)) return CS_ERR_LIBRARY;
         if (taken) return CS_OK;
     }
 }
@@ -416,7 +416,7 @@ cs_error_t CpgSession::take_event(CpgEvent& event) {
     for (;;) {
         const std::uint32_t connection = connection_;
         const cs_error_t taken = read_event(event);
-        if (taken != CS_ERR_LIBRARY || !resume(connection)) return taken;
+        if (taken != CS_ERR_LIBRARY || closing_ || !resume(connection)) return taken;
     }
 }
 
@@ -479,6 +479,7 @@ void CpgSession::acknowledge(std::uint64_t event, std::size_t bytes) {
 }
 
 cs_error_t CpgSession::close() {
+    closing_ = true;
     const cs_error_t told =
         simple_request([](std::uint32_t number) { return cpg::Goodbye{.request = number}; });
     (void)lost();

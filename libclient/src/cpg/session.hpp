@@ -137,6 +137,9 @@ class CpgSession {
     LastingFd control_fd_;
     LastingFd event_fd_;
     std::atomic<bool> lost_ = false;
+    // The daemon ends the connections when it has answered Goodbye. Only who waits for the answer
+    // may then make anything of their end.
+    std::atomic<bool> closing_ = false;
     std::atomic<std::uint32_t> next_group_ = 1;
 
     // One request at a time.

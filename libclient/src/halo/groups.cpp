@@ -69,6 +69,7 @@ std::optional<Event> event_of(client::CpgEvent& event) {
                           .joined = changes_of(confchg->joined)};
     }
     if (const auto* totem = std::get_if<cpg::TotemConfchg>(&event.what)) return ring_of(*totem);
+    if (std::holds_alternative<client::CpgEvent::Resumed>(event.what)) return Resumed{};
     return std::nullopt;
 }
 
@@ -121,7 +122,8 @@ Result<Groups> Groups::connect(const Options& options) {
     const client::CancellationShield shield;
     if (process.make() == nullptr) return fail(CS_ERR_NO_RESOURCES);
     auto session = client::CpgSession::open({.totem_events = options.rings || options.initial_ring,
-                                             .initial_totem_event = options.initial_ring});
+                                             .initial_totem_event = options.initial_ring,
+                                             .resume = options.resume});
     if (!session) return fail(session.error());
     return Groups(std::make_unique<Session>(*std::move(session)));
 }

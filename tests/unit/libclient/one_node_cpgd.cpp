@@ -21,7 +21,6 @@ OneNodeCpgd::OneNodeCpgd(const Settings& settings)
     INVARIANT(::mkdtemp(pattern.data()) != nullptr);
     run_dir_ = pattern;
     INVARIANT(::setenv("HALO_RUN_DIR", run_dir_.c_str(), 1) == 0);
-    listener_ = *zmtp::Listener::listen(run_dir_ + "/cpg");
     wake_ = os::UniqueFd(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
     serve();
 }
@@ -34,7 +33,7 @@ OneNodeCpgd::~OneNodeCpgd() {
 }
 
 void OneNodeCpgd::serve() {
-    INVARIANT(loop_.add(listener_->fd(), EPOLLIN, [this](std::uint32_t) { accept(); }));
+    listen();
     INVARIANT(loop_.add(wake_.get(), EPOLLIN, [this](std::uint32_t) {
         std::uint64_t count = 0;
         INVARIANT(::read(wake_.get(), &count, sizeof(count)) == sizeof(count));
@@ -77,16 +76,35 @@ void OneNodeCpgd::run(std::function<void()> work) {
     done.get_future().wait();
 }
 
+void OneNodeCpgd::listen() {
+    listener_ = *zmtp::Listener::listen(run_dir_ + "/cpg");
+    INVARIANT(loop_.add(listener_->fd(), EPOLLIN, [this](std::uint32_t) { accept(); }));
+}
+
+void OneNodeCpgd::hang_up() {
+    if (listener_) loop_.remove(listener_->fd());
+    listener_.reset();
+    (void)::unlink((run_dir_ + "/cpg").c_str());  // Gone already at the second call.
+    for (auto& [fd, peer] : peers_) {
+        loop_.remove(fd);
+    }
+    peers_.clear();
+}
+
 void OneNodeCpgd::die() {
     run([this] {
-        if (listener_) loop_.remove(listener_->fd());
-        listener_.reset();
-        (void)::unlink((run_dir_ + "/cpg").c_str());  // Gone already at the second call.
-        for (auto& [fd, peer] : peers_) {
-            loop_.remove(fd);
-        }
-        peers_.clear();
+        hang_up();
         sessions_.clear();
+    });
+}
+
+void OneNodeCpgd::restart() {
+    run([this] {
+        hang_up();
+        for (auto& [id, session] : sessions_) {
+            session.control = session.events = -1;
+        }
+        listen();
     });
 }
 
@@ -150,10 +168,14 @@ void OneNodeCpgd::on_frame(int fd, const cpg::ClientFrame& frame) {
     if (const auto* ack = std::get_if<cpg::EventAck>(&frame)) {
         INVARIANT(ack->event <= session.event);
         acknowledged_ = ack->event;
+        std::erase_if(session.unacknowledged,
+                      [&](const auto& event) { return event.first <= ack->event; });
     } else if (const auto* asked = std::get_if<cpg::Join>(&frame)) {
-        join(session, *asked);
+        if (asked->request != session.last_request) return join(session, *asked);
+        INVARIANT(peers_.at(fd).connection->send(session.last_reply));
     } else if (const auto* left = std::get_if<cpg::Leave>(&frame)) {
-        leave(session, *left);
+        if (left->request != session.last_request) return leave(session, *left);
+        INVARIANT(peers_.at(fd).connection->send(session.last_reply));
     } else if (const auto* mcast = std::get_if<cpg::Mcast>(&frame)) {
         multicast(session, *mcast);
     } else if (const auto* get = std::get_if<cpg::MembershipGet>(&frame)) {
@@ -181,12 +203,24 @@ void OneNodeCpgd::hello(int fd, const cpg::Hello& hello) {
     if (settings_.refuse_with != 0) {
         return send(fd, cpg::Refused{.error = settings_.refuse_with, .reason = "by the test"});
     }
+    const auto known = sessions_.find(hello.session.value());
+    if (known != sessions_.end()) {
+        known->second.control = fd;
+        peers_.at(fd).session = known->first;
+        return send(fd, cpg::Welcome{.session = hello.session,
+                                     .self = settings_.self,
+                                     .resumed = true,
+                                     .taken = known->second.taken,
+                                     .window_bytes = settings_.window_bytes});
+    }
     const std::uint64_t id = next_session_++;
     sessions_[id] = Session{.control = fd,
                             .pid = hello.pid,
                             .totem_events = hello.totem_events,
                             .initial_totem_event = hello.initial_totem_event,
-                            .groups = {}};
+                            .groups = {},
+                            .unacknowledged = {},
+                            .last_reply = {}};
     peers_.at(fd).session = id;
     send(fd, cpg::Welcome{.session = cpg::SessionId{id},
                           .self = settings_.self,
@@ -198,6 +232,9 @@ void OneNodeCpgd::events_here(int fd, const cpg::EventsHere& here) {
     peers_.at(fd).is_events = true;
     sessions_.at(here.session.value()).events = fd;
     send(fd, cpg::Welcome{.session = here.session, .self = settings_.self});
+    for (const auto& [number, event] : sessions_.at(here.session.value()).unacknowledged) {
+        if (number > here.last_event) INVARIANT(peers_.at(fd).connection->send(event));
+    }
 }
 
 void OneNodeCpgd::join(Session& session, const cpg::Join& join) {
@@ -205,10 +242,10 @@ void OneNodeCpgd::join(Session& session, const cpg::Join& join) {
     const bool is_there = std::ranges::any_of(
         here, [&](const cpg::Member& member) { return member.pid == session.pid; });
     if (is_there) {
-        return send(session.control, cpg::Reply{.request = join.request, .error = CS_ERR_EXIST});
+        return reply(session, join.request, CS_ERR_EXIST);
     }
     session.groups[join.handle.value()] = join.group;
-    send(session.control, cpg::Reply{.request = join.request, .error = CS_OK});
+    reply(session, join.request, CS_OK);
     cpg::Confchg confchg;
     confchg.members = members(join.group);
     confchg.joined = {{.node = settings_.self, .pid = session.pid, .reason = cpg::Reason::Join}};
@@ -221,14 +258,21 @@ void OneNodeCpgd::join(Session& session, const cpg::Join& join) {
                                           .members = {settings_.self}}});
 }
 
+// Kept, for a client that asks again.
+void OneNodeCpgd::reply(Session& session, std::uint32_t request, std::uint32_t error) {
+    const cpg::Reply answer{.request = request, .error = error};
+    session.last_request = request;
+    session.last_reply = cpg::encode(answer);
+    send(session.control, answer);
+}
+
 void OneNodeCpgd::leave(Session& session, const cpg::Leave& leave) {
     const auto found = session.groups.find(leave.handle.value());
     if (found == session.groups.end()) {
-        return send(session.control,
-                    cpg::Reply{.request = leave.request, .error = CS_ERR_NOT_EXIST});
+        return reply(session, leave.request, CS_ERR_NOT_EXIST);
     }
     const std::string group = found->second;
-    send(session.control, cpg::Reply{.request = leave.request, .error = CS_OK});
+    reply(session, leave.request, CS_OK);
     cpg::Confchg confchg;
     confchg.left = {{.node = settings_.self, .pid = session.pid, .reason = cpg::Reason::Leave}};
     confchg.members = members(group);
@@ -240,6 +284,7 @@ void OneNodeCpgd::leave(Session& session, const cpg::Leave& leave) {
 
 void OneNodeCpgd::multicast(Session& session, const cpg::Mcast& mcast) {
     ++multicasts_;
+    if (mcast.number <= session.taken) return;  // Sent again to a daemon that has it.
     INVARIANT(mcast.number == session.taken + 1);
     session.taken = mcast.number;
     const auto found = session.groups.find(mcast.handle.value());
@@ -279,6 +324,7 @@ void OneNodeCpgd::to_members(const std::string& group, Event event) {
 
 void OneNodeCpgd::to_session(Session& session, cpg::SessionEvent event) {
     event.event = ++session.event;
+    session.unacknowledged.emplace_back(event.event, cpg::encode(event));
     send(session.events, event);
 }
 

@@ -32,6 +32,9 @@ class OneNodeCpgd {
 
     // As SIGKILL: all sockets are gone at once.
     void die();
+    // As SIGKILL, and back at once with all sessions, as after a restart from a snapshot. What the
+    // sockets held is lost.
+    void restart();
 
     // Runs in the thread of the daemon, and waits for it.
     void run(std::function<void()> work);
@@ -60,9 +63,15 @@ class OneNodeCpgd {
         std::map<std::uint32_t, std::string> groups;  // By handle.
         std::uint64_t event = 0;
         std::uint64_t taken = 0;
+        std::deque<std::pair<std::uint64_t, base::Buffer>> unacknowledged;
+        std::uint32_t last_request = 0;
+        base::Buffer last_reply;
     };
 
     void serve();
+    void listen();
+    void hang_up();
+    void reply(Session& session, std::uint32_t request, std::uint32_t error);
     void accept();
     void receive(int fd);
     void drop(int fd);

@@ -1,0 +1,131 @@
+// The daemon is killed under load and comes back: the program sees a pause, and nothing else.
+#include <doctest/doctest.h>
+#include <sys/epoll.h>
+
+#include <atomic>
+#include <cstdlib>
+#include <halo/groups.hpp>
+#include <map>
+#include <thread>
+
+#include "tests/unit/libclient/cpg_client.hpp"
+#include "tests/unit/libclient/one_node_cpgd.hpp"
+
+namespace {
+
+std::span<const std::byte> bytes_of(std::string_view text) {
+    return std::as_bytes(std::span(text));
+}
+
+TEST_CASE("a hundred restarts under load lose and double nothing") {
+    OneNodeCpgd cpgd({.window_bytes = 512u << 10u});
+    auto groups = halo::Groups::connect();
+    REQUIRE(groups);
+    const auto group = groups->join("a");
+    REQUIRE(group);
+    std::atomic<bool> stop = false;
+    std::atomic<int> sent = 0;
+    std::atomic<int> failures = 0;
+    std::thread sender([&] {
+        const auto send = [&](const std::string& text) {
+            const auto taken = groups->send(*group, bytes_of(text));
+            if (!taken && taken.error() != halo::Error::TryAgain) ++failures;
+            return taken.has_value();
+        };
+        while (!stop && failures == 0) {
+            const auto padding = static_cast<std::size_t>(sent % 3'000);
+            if (send(std::to_string(sent) + std::string(padding, '.'))) ++sent;
+        }
+        while (failures == 0 && !send("end")) {
+        }
+    });
+    std::thread asker([&] {
+        while (!stop && failures == 0) {
+            const auto joined = groups->join("b");
+            if (!joined || !groups->leave(*joined)) ++failures;
+        }
+    });
+    std::thread killer([&] {
+        for (int kill = 0; kill < 100; ++kill) {
+            const int before = sent;
+            while (sent < before + 20 && failures == 0) {
+                std::this_thread::yield();
+            }
+            cpgd.restart();
+        }
+        stop = true;
+    });
+
+    int next = 0;
+    int resumed = 0;
+    while (failures == 0) {
+        const auto event = groups->next(halo::Wait::ForEvent);
+        if (!event) ++failures;
+        if (!event) break;
+        if (std::holds_alternative<halo::Resumed>(*event)) ++resumed;
+        const auto* message = std::get_if<halo::Message>(&*event);
+        if (message == nullptr || message->group != *group) continue;
+        const std::string text(reinterpret_cast<const char*>(message->bytes.data()),
+                               message->bytes.size());
+        if (text == "end") break;
+        if (std::stoi(text) != next++) ++failures;
+    }
+    killer.join();
+    sender.join();
+    asker.join();
+    CHECK(failures == 0);
+    CHECK(next == sent);
+    CHECK(resumed > 0);
+}
+
+TEST_CASE("after a restart epoll is told by the event that it must add the descriptor again") {
+    OneNodeCpgd cpgd;
+    auto groups = halo::Groups::connect();
+    REQUIRE(groups);
+    const int fd = groups->fd();
+    const os::UniqueFd epoll(::epoll_create1(EPOLL_CLOEXEC));
+    epoll_event wanted{.events = EPOLLIN, .data = {}};
+    REQUIRE(::epoll_ctl(epoll.get(), EPOLL_CTL_ADD, fd, &wanted) == 0);
+    cpgd.restart();
+    epoll_event got{};
+    REQUIRE(::epoll_wait(epoll.get(), &got, 1, kDeadlineMs) == 1);
+    const auto event = groups->next(halo::Wait::Never);
+    REQUIRE(event);
+    CHECK(std::holds_alternative<halo::Resumed>(*event));
+    CHECK(groups->fd() == fd);
+    REQUIRE(::epoll_ctl(epoll.get(), EPOLL_CTL_ADD, fd, &wanted) == 0);
+    REQUIRE(groups->join("a"));
+    REQUIRE(::epoll_wait(epoll.get(), &got, 1, kDeadlineMs) == 1);
+    CHECK(std::holds_alternative<halo::Membership>(*groups->next(halo::Wait::Never)));
+}
+
+TEST_CASE("a daemon that does not know the session ends it at once") {
+    OneNodeCpgd cpgd;
+    auto groups = halo::Groups::connect();
+    REQUIRE(groups);
+    cpgd.die();
+    cpgd.restart();
+    const auto start = std::chrono::steady_clock::now();
+    CHECK(groups->next(halo::Wait::ForEvent).error() == halo::Error::Lost);
+    // Long before the time for a daemon that does not come back is over.
+    CHECK(std::chrono::steady_clock::now() - start < std::chrono::seconds{4});
+}
+
+TEST_CASE("libcpg resumes when it is asked to, under the number that the program polls") {
+    REQUIRE(::setenv("HALO_CPG_RESUME_MS", "5000", 1) == 0);
+    OneNodeCpgd cpgd;
+    CpgClient client;
+    REQUIRE(::unsetenv("HALO_CPG_RESUME_MS") == 0);
+    REQUIRE(client.join("a") == CS_OK);
+    for (int i = 0; i < 5; ++i) {
+        REQUIRE(client.send("before") == CS_OK);
+    }
+    cpgd.restart();
+    REQUIRE(client.send("after") == CS_OK);
+    CHECK(client.dispatch_until([&] { return client.seen.messages.size() == 6; }));
+    CHECK(client.seen.messages.back() == "after");
+    CHECK(client.seen.confchgs.size() == 1);
+    CHECK(cpg_finalize(client.handle) == CS_OK);
+}
+
+}  // namespace
