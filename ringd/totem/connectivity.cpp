@@ -4,7 +4,7 @@
 
 namespace totem {
 
-Connectivity::Connectivity(base::NodeId self, std::uint64_t incarnation)
+Connectivity::Connectivity(base::NodeId self, const Incarnation& incarnation)
     : own_{.node = self, .incarnation = incarnation, .version = 1, .hears = {self}} {}
 
 void Connectivity::set_configured(const NodeSet& nodes) {
@@ -21,18 +21,19 @@ bool Connectivity::set_heard(base::NodeId node, bool heard) {
 
 bool Connectivity::learn(const Row& row, Source source) {
     if (row.node == own_.node || !configured_.contains(row.node)) return false;
-    if (is_dead(row.node, row.incarnation)) return false;
+    if (is_over(row, source)) return false;
 
     const auto known = rows_.find(row.node);
     if (known == rows_.end()) {
         rows_.emplace(row.node, row);
         return true;
     }
-    const bool same_process = known->second.incarnation == row.incarnation;
-    if (same_process && row.version <= known->second.version) return false;
-    if (!same_process) {
-        if (source == Source::Relayed && own_.hears.contains(row.node)) return false;
-        dead_[row.node] = known->second.incarnation;
+    const Row& before = known->second;
+    const bool same_run = before.incarnation == row.incarnation;
+    if (same_run && row.version <= before.version) return false;
+    if (!same_run) {
+        if (source == Source::Relayed && row.incarnation < before.incarnation) return false;
+        over_[row.node] = before.incarnation;
     }
     known->second = row;
     return true;
@@ -41,7 +42,7 @@ bool Connectivity::learn(const Row& row, Source source) {
 void Connectivity::forget(base::NodeId node) {
     const auto known = rows_.find(node);
     if (known == rows_.end()) return;
-    dead_[node] = known->second.incarnation;
+    over_[node] = known->second.incarnation;
     rows_.erase(known);
 }
 
@@ -78,9 +79,11 @@ bool Connectivity::mutual(base::NodeId a, base::NodeId b) const {
            row_b->hears.contains(a);
 }
 
-bool Connectivity::is_dead(base::NodeId node, std::uint64_t incarnation) const {
-    const auto dead = dead_.find(node);
-    return dead != dead_.end() && dead->second == incarnation;
+bool Connectivity::is_over(const Row& row, Source source) const {
+    const auto over = over_.find(row.node);
+    if (over == over_.end()) return false;
+    return row.incarnation == over->second ||
+           (source == Source::Relayed && row.incarnation < over->second);
 }
 
 }  // namespace totem

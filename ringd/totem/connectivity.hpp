@@ -14,7 +14,7 @@ namespace totem {
 
 class Connectivity {
   public:
-    Connectivity(base::NodeId self, std::uint64_t incarnation);
+    Connectivity(base::NodeId self, const Incarnation& incarnation);
 
     // Rows of others are believed about these nodes only (and self).
     void set_configured(const NodeSet& nodes);
@@ -25,8 +25,8 @@ class Connectivity {
     bool set_heard(base::NodeId node, bool heard);
 
     enum class Source : std::uint8_t { Itself, Relayed };
-    // Gives whether something was learnt. A relayed row never contradicts what the node itself
-    // said: of two incarnations a third party cannot tell which one is the newer.
+    // Gives whether something was learnt. Of a node's runs hearsay counts about the latest only;
+    // what the node says itself always counts, unless that run is known to be over.
     bool learn(const Row& row, Source source);
 
     // The node's process is gone: rows of this incarnation that still travel are not believed.
@@ -44,12 +44,12 @@ class Connectivity {
     [[nodiscard]] bool mutual(base::NodeId a, base::NodeId b) const;
 
   private:
-    [[nodiscard]] bool is_dead(base::NodeId node, std::uint64_t incarnation) const;
+    [[nodiscard]] bool is_over(const Row& row, Source source) const;
 
     Row own_;
     NodeSet configured_;
     std::map<base::NodeId, Row> rows_;
-    std::map<base::NodeId, std::uint64_t> dead_;  // The incarnation that ended last.
+    std::map<base::NodeId, Incarnation> over_;  // The run that ended last.
 };
 
 }  // namespace totem

@@ -27,9 +27,9 @@ namespace totem {
 struct Configuration {
     base::RingId ring{};
     NodeSet members{};
-    std::map<base::NodeId, std::uint64_t> incarnations{};  // Of the members, when it was formed.
-    std::size_t packet_bytes = 0;  // What every path between members carries.
-    std::uint64_t features = 0;    // What all members offer.
+    std::map<base::NodeId, Incarnation> incarnations{};  // Of the members, when it was formed.
+    std::size_t packet_bytes = 0;                        // What every path between members carries.
+    std::uint64_t features = 0;                          // What all members offer.
     MessageStore store{};
     Delivery delivery{base::RingId{}};
     Seq safe_line{};  // All members hold all up to here.

@@ -151,7 +151,7 @@ void FailureDetector::link_changed(LinkId link, bool has_carrier, Instant now) {
     next_tick_ = now;
 }
 
-void FailureDetector::convict(base::NodeId peer, std::uint64_t incarnation) {
+void FailureDetector::convict(base::NodeId peer, const Incarnation& incarnation) {
     const auto found = peers_.find(peer);
     if (found == peers_.end()) return;
     found->second.dead_incarnation = incarnation;

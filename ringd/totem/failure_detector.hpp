@@ -36,7 +36,7 @@ class FailureDetector {
     void port_unreachable(base::NodeId peer, LinkId link, Instant now);
     void link_changed(LinkId link, bool has_carrier, Instant now);
     // Gone for certain: not heard again before it comes in another incarnation.
-    void convict(base::NodeId peer, std::uint64_t incarnation);
+    void convict(base::NodeId peer, const Incarnation& incarnation);
     // Somebody else does not hear the peer: half a silence is enough here as well.
     void accuse(base::NodeId peer, Instant now);
     // Not counted as heard before `until`, although it is: it does not come to an agreement.
@@ -82,7 +82,7 @@ class FailureDetector {
     };
     struct PeerState {
         std::vector<Path> paths;
-        std::optional<std::uint64_t> dead_incarnation{};
+        std::optional<Incarnation> dead_incarnation{};
         std::optional<LinkId> best{};
         Instant shunned_until{};
         std::uint32_t unreachable = 0;  // Answers in a row that nobody listens.

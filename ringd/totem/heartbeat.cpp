@@ -6,7 +6,8 @@ namespace totem {
 namespace {
 
 constexpr std::uint16_t kFlagReplyWanted = 1u << 0u;
-constexpr std::size_t kHeaderBytes = kPacketHeadBytes + kRingIdBytes + 4 + 5 * 8;
+constexpr std::size_t kHeaderBytes =
+    kPacketHeadBytes + kRingIdBytes + 4 + kIncarnationBytes + 4 * 8;
 
 bool in_range(const Heartbeat& heartbeat) {
     return heartbeat.row.node != base::kNoNode &&
@@ -25,7 +26,7 @@ base::Expected<Heartbeat, WireError> decode_heartbeat(std::span<const std::byte>
     heartbeat.reply_wanted = (*flags & kFlagReplyWanted) != 0;
     heartbeat.ring = read_ring(reader);
     heartbeat.row.node = base::NodeId{reader.read<std::uint32_t>()};
-    heartbeat.row.incarnation = reader.read<std::uint64_t>();
+    heartbeat.row.incarnation = read_incarnation(reader);
     heartbeat.row.version = reader.read<std::uint64_t>();
     heartbeat.sent_ns = reader.read<std::uint64_t>();
     heartbeat.echo_ns = reader.read<std::uint64_t>();
@@ -47,7 +48,7 @@ base::Buffer encode_heartbeat(const Heartbeat& heartbeat) {
     write_head(writer, PacketType::Heartbeat, heartbeat.reply_wanted ? kFlagReplyWanted : 0);
     write_ring(writer, heartbeat.ring);
     writer.write(heartbeat.row.node.value());
-    writer.write(heartbeat.row.incarnation);
+    write_incarnation(writer, heartbeat.row.incarnation);
     writer.write(heartbeat.row.version);
     writer.write(heartbeat.sent_ns);
     writer.write(heartbeat.echo_ns);

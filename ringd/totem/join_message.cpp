@@ -9,7 +9,7 @@ namespace {
 
 constexpr std::uint16_t kFlagGathering = 1u << 0u;
 constexpr std::size_t kHeaderBytes = kPacketHeadBytes + kRingIdBytes + 8;
-constexpr std::size_t kRowBytes = 4 + 8 + 8 + 2;
+constexpr std::size_t kRowBytes = 4 + kIncarnationBytes + 8 + 2;
 
 bool in_range(const JoinMessage& join) {
     if (join.rows.empty() || join.rows.size() > kNodesMax) return false;
@@ -73,7 +73,7 @@ base::Expected<JoinMessage, WireError> decode_join(std::span<const std::byte> pa
     for (std::uint16_t i = 0; i < row_count; ++i) {
         Row row;
         row.node = base::NodeId{reader.read<std::uint32_t>()};
-        row.incarnation = reader.read<std::uint64_t>();
+        row.incarnation = read_incarnation(reader);
         row.version = reader.read<std::uint64_t>();
         const auto set = reader.read<std::uint16_t>();
         if (!reader.ok()) return base::fail(WireError::Truncated);
@@ -116,7 +116,7 @@ base::Buffer encode_join(const JoinMessage& join) {
     for (std::size_t i = 0; i < join.rows.size(); ++i) {
         const Row& row = join.rows[i];
         writer.write(row.node.value());
-        writer.write(row.incarnation);
+        write_incarnation(writer, row.incarnation);
         writer.write(row.version);
         writer.write(shared.of_row[i]);
         if (shared.of_row[i] == sets_written) {

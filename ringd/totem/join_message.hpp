@@ -25,7 +25,7 @@ struct JoinMessage {
 [[nodiscard]] base::Expected<JoinMessage, WireError> decode_join(std::span<const std::byte> packet);
 
 // Needs: the invariants of JoinMessage hold. Rows with equal sets share one copy of it, so that in
-// the common case a join grows by 22 bytes a node.
+// the common case a join grows by 30 bytes a node.
 [[nodiscard]] base::Buffer encode_join(const JoinMessage& join);
 
 }  // namespace totem

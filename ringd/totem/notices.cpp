@@ -53,7 +53,7 @@ base::Expected<Leave, WireError> decode_leave(std::span<const std::byte> packet)
     base::ByteReader reader(packet);
     const auto reserved = read_head(reader, PacketType::Leave);
     if (!reserved) return base::fail(reserved.error());
-    const Leave leave{.incarnation = reader.read<std::uint64_t>()};
+    const Leave leave{.incarnation = read_incarnation(reader)};
     if (!reader.ok()) return base::fail(WireError::Truncated);
     if (reader.remaining() > 0) return base::fail(WireError::TrailingBytes);
     if (*reserved != 0) return base::fail(WireError::OutOfRange);
@@ -61,10 +61,10 @@ base::Expected<Leave, WireError> decode_leave(std::span<const std::byte> packet)
 }
 
 base::Buffer encode_leave(const Leave& leave) {
-    base::MutableBuffer packet(kPacketHeadBytes + 8);
+    base::MutableBuffer packet(kPacketHeadBytes + kIncarnationBytes);
     base::ByteWriter writer(packet.bytes());
     write_head(writer, PacketType::Leave, 0);
-    writer.write(leave.incarnation);
+    write_incarnation(writer, leave.incarnation);
     INVARIANT(writer.written() == packet.size());
     return std::move(packet).freeze();
 }

@@ -6,6 +6,7 @@
 #include <span>
 
 #include "common/base/buffer.hpp"
+#include "ringd/totem/row.hpp"
 #include "ringd/totem/seq.hpp"
 #include "ringd/totem/wire.hpp"
 
@@ -30,7 +31,7 @@ struct TokenSeen {
 
 // "I go, in this incarnation": no time-out is needed to know that I am gone.
 struct Leave {
-    std::uint64_t incarnation = 0;
+    Incarnation incarnation{};
 
     friend bool operator==(const Leave&, const Leave&) = default;
 };

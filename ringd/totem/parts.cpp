@@ -47,7 +47,7 @@ void split_into_parts(const base::Buffer& message, std::uint32_t id, std::size_t
         return;
     }
     INVARIANT(message.size() <= kAssembledBytesMax);
-    INVARIANT(packet_bytes_max >= kPartHeaderBytes + 512);
+    INVARIANT(packet_bytes_max >= kPartedPacketBytesMin);
     const std::size_t piece = packet_bytes_max - kPartHeaderBytes;
     const std::size_t count = (message.size() + piece - 1) / piece;
     for (std::size_t i = 0; i < count; ++i) {

@@ -15,7 +15,10 @@ namespace totem {
 inline constexpr std::size_t kPartHeaderBytes = 12;
 // A commit token of kNodesMax members that all hold the worst-case bitmap.
 inline constexpr std::size_t kAssembledBytesMax = std::size_t{2} << 20u;
-inline constexpr std::uint16_t kPartsMax = 4096;
+inline constexpr std::uint16_t kPartsMax = 8192;
+// No path carries less: 576 bytes of IPv4 without headers and authentication.
+inline constexpr std::size_t kPartedPacketBytesMin = 480;
+static_assert(kAssembledBytesMax / (kPartedPacketBytesMin - kPartHeaderBytes) < kPartsMax);
 
 // A part of the message that the sender numbered `id`.
 struct Part {
@@ -29,7 +32,7 @@ struct Part {
 [[nodiscard]] base::Buffer encode_part(const Part& part);
 
 // Appends `message` to `out` as it is if it fits, else cut. Needs: at most kAssembledBytesMax
-// bytes, and packets of at least kPartHeaderBytes + 512.
+// bytes, and packets of at least kPartedPacketBytesMin.
 void split_into_parts(const base::Buffer& message, std::uint32_t id, std::size_t packet_bytes_max,
                       std::vector<base::Buffer>& out);
 

@@ -7,15 +7,13 @@
 namespace totem {
 namespace {
 
-// What an IPv6 path carries at least would be more; this is what parts of messages need.
-constexpr std::size_t kPacketBytesMin = kPartHeaderBytes + 512;
-
 Core core_of(const RingConfig& config, base::RingId last_ring, std::uint64_t seed, Instant now) {
-    base::Prng prng(seed);
-    const std::uint64_t incarnation = prng.next();
+    const Incarnation incarnation{
+        .ring_seq = last_ring.seq,
+        .started_ns = static_cast<std::uint64_t>(now.time_since_epoch().count())};
     Core core{.config = config,
               .self = config.self,
-              .prng = prng,
+              .prng = base::Prng(seed),
               .now = now,
               .detector = FailureDetector(config, now),
               .connectivity = Connectivity(config.self, incarnation)};
@@ -55,7 +53,7 @@ Next deliver_to_state(Context& context, State& state, base::NodeId from,
 Ring::Ring(const RingConfig& config, base::RingId last_ring, std::uint64_t seed, Instant now)
     : core_(core_of(config, last_ring, seed, now)) {
     INVARIANT(config.self != base::kNoNode);
-    INVARIANT(config.packet_bytes_max >= kPacketBytesMin);
+    INVARIANT(config.packet_bytes_max >= kPartedPacketBytesMin);
     INVARIANT(config.peers.size() < kNodesMax);
     std::vector<Action> nothing_is_sent_before_the_first_step;
     Context context{core_, nothing_is_sent_before_the_first_step};
@@ -310,7 +308,7 @@ void Ring::handle(Context&, const PeersConfigured& event) {
 }
 
 void Ring::handle(Context&, const PacketBytesChanged& event) {
-    core_.config.packet_bytes_max = std::max(event.packet_bytes_max, kPacketBytesMin);
+    core_.config.packet_bytes_max = std::max(event.packet_bytes_max, kPartedPacketBytesMin);
 }
 
 void Ring::learn_rows(Context&, base::NodeId from, const std::vector<Row>& rows) {

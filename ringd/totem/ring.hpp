@@ -19,9 +19,9 @@ namespace totem {
 class Ring {
   public:
     // `last_ring` is what StoreRing last made durable, or a default RingId on the very first start.
-    // `seed` feeds the only randomness and names this run of the process to its peers, which notice
-    // a restart by it: it must differ from start to start. The ring starts in gather, at `now`:
-    // call step with DeadlinePassed at once.
+    // `seed` feeds the only randomness. `now` is of a clock that runs on while the process is not
+    // running, until the next boot: with `last_ring` it tells this run of the process from earlier
+    // ones. The ring starts in gather: call step with DeadlinePassed at once.
     Ring(const RingConfig& config, base::RingId last_ring, std::uint64_t seed, Instant now);
 
     // Appends to `actions`. `now` never goes back. A malformed packet changes nothing but a

@@ -1,6 +1,7 @@
 // Whom one node hears: a line of the matrix from which all compute the same partition.
 #pragma once
 
+#include <compare>
 #include <cstdint>
 
 #include "common/base/ids.hpp"
@@ -8,11 +9,20 @@
 
 namespace totem {
 
+// One run of a node's ringd. A later run is greater: it starts from a ring id that is at least as
+// high, and at a later time unless the host was booted in between, which forms rings of its own.
+struct Incarnation {
+    std::uint64_t ring_seq = 0;    // Durable when the run began.
+    std::uint64_t started_ns = 0;  // By the host's clock.
+
+    friend constexpr auto operator<=>(const Incarnation&, const Incarnation&) = default;
+};
+
 struct Row {
     base::NodeId node{};
-    std::uint64_t incarnation = 0;  // Drawn anew at each start of the node's ringd.
-    std::uint64_t version = 0;      // Grows with each change, within one incarnation.
-    NodeSet hears{};                // With itself.
+    Incarnation incarnation{};
+    std::uint64_t version = 0;  // Grows with each change, within one incarnation.
+    NodeSet hears{};            // With itself.
 
     friend bool operator==(const Row&, const Row&) = default;
 };

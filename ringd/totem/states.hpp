@@ -32,7 +32,7 @@ struct Gather {
     struct Said {
         NodeSet proposal{};
         std::uint64_t ring_seq_max = 0;
-        std::uint64_t incarnation = 0;
+        Incarnation incarnation{};
         Instant at{};
     };
     NodeSet proposal{};

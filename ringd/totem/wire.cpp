@@ -3,6 +3,7 @@
 #include <bit>
 
 #include "common/base/invariant.hpp"
+#include "ringd/totem/row.hpp"
 
 namespace totem {
 namespace {
@@ -57,6 +58,18 @@ base::RingId read_ring(base::ByteReader& reader) {
 void write_ring(base::ByteWriter& writer, const base::RingId& ring) {
     writer.write(ring.representative.value());
     writer.write(ring.seq);
+}
+
+Incarnation read_incarnation(base::ByteReader& reader) {
+    Incarnation incarnation;
+    incarnation.ring_seq = reader.read<std::uint64_t>();
+    incarnation.started_ns = reader.read<std::uint64_t>();
+    return incarnation;
+}
+
+void write_incarnation(base::ByteWriter& writer, const Incarnation& incarnation) {
+    writer.write(incarnation.ring_seq);
+    writer.write(incarnation.started_ns);
 }
 
 base::Expected<NodeSet, WireError> read_nodes(base::ByteReader& reader) {

@@ -64,6 +64,11 @@ inline constexpr std::size_t kRingIdBytes = 12;
 [[nodiscard]] base::RingId read_ring(base::ByteReader& reader);
 void write_ring(base::ByteWriter& writer, const base::RingId& ring);
 
+struct Incarnation;
+inline constexpr std::size_t kIncarnationBytes = 16;
+[[nodiscard]] Incarnation read_incarnation(base::ByteReader& reader);
+void write_incarnation(base::ByteWriter& writer, const Incarnation& incarnation);
+
 // A set travels as ascending blocks of 64 ids, each a number and a bitmap: the ids 1 to 512 are 9
 // blocks, 108 bytes.
 [[nodiscard]] base::Expected<NodeSet, WireError> read_nodes(base::ByteReader& reader);

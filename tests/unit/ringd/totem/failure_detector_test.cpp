@@ -1,0 +1,211 @@
+#include "ringd/totem/failure_detector.hpp"
+
+#include <doctest/doctest.h>
+
+namespace {
+
+using base::NodeId;
+using std::chrono::milliseconds;
+using totem::Duration;
+using totem::FailureDetector;
+using totem::Instant;
+using totem::LinkId;
+
+constexpr NodeId kPeer{2};
+constexpr LinkId kLink{0};
+
+totem::RingConfig config(std::size_t links = 1) {
+    totem::RingConfig out;
+    out.self = NodeId{1};
+    totem::Peer peer{.node = kPeer, .links = {}};
+    for (std::size_t i = 0; i < links; ++i) {
+        peer.links.push_back(LinkId{static_cast<std::uint8_t>(i)});
+    }
+    out.peers = {peer};
+    return out;
+}
+
+totem::Heartbeat heartbeat(std::uint64_t incarnation = 1) {
+    return {.ring = {},
+            .row = {.node = kPeer,
+                    .incarnation = {.ring_seq = incarnation},
+                    .version = 1,
+                    .hears = {kPeer}},
+            .sent_ns = 1};
+}
+
+struct World {
+    explicit World(std::size_t links = 1) : detector(config(links), now) {}
+
+    std::vector<FailureDetector::Beat> wait(Duration length) {
+        std::vector<FailureDetector::Beat> beats;
+        for (const Instant end = now + length; now < end;) {
+            now = std::min(end, std::max(now, detector.next_tick()));
+            detector.tick(now, beats);
+        }
+        return beats;
+    }
+    void beat(LinkId link = kLink, std::uint64_t incarnation = 1) {
+        detector.heartbeat_arrived(kPeer, link, heartbeat(incarnation), now);
+    }
+    [[nodiscard]] bool heard() const { return detector.hears(kPeer, now); }
+
+    Instant now{milliseconds(1000)};
+    FailureDetector detector;
+};
+
+}  // namespace
+
+TEST_CASE("the first heartbeat makes a peer heard, silence ends it") {
+    World world;
+    CHECK_FALSE(world.heard());
+    world.beat();
+    CHECK(world.heard());
+    world.wait(milliseconds(550));
+    CHECK(world.heard());
+    world.wait(milliseconds(150));
+    CHECK_FALSE(world.heard());
+}
+
+TEST_CASE("any packet is a sign of life") {
+    World world;
+    world.beat();
+    for (int i = 0; i < 10; ++i) {
+        world.wait(milliseconds(300));
+        world.detector.packet_arrived(kPeer, kLink, world.now);
+        CHECK(world.heard());
+    }
+}
+
+TEST_CASE("a path that jitters is given longer, up to silence_max") {
+    World world;
+    for (int i = 0; i < 60; ++i) {
+        world.beat();
+        world.wait(milliseconds(i % 2 == 0 ? 10 : 500));
+    }
+    world.beat();
+    world.wait(milliseconds(900));
+    CHECK(world.heard());
+    world.wait(milliseconds(1300));
+    CHECK_FALSE(world.heard());
+}
+
+TEST_CASE("after a silence a peer must prove itself with three heartbeats") {
+    World world;
+    world.beat();
+    world.wait(milliseconds(700));
+    world.beat();
+    world.beat();
+    CHECK_FALSE(world.heard());
+    world.beat();
+    CHECK(world.heard());
+}
+
+TEST_CASE("heartbeats go out at their interval, faster to nobody") {
+    World world;
+    const auto beats = world.wait(milliseconds(1000));
+    CHECK(beats.size() >= 9);
+    CHECK(beats.size() <= 11);
+    CHECK(beats.front().reply_wanted);
+    CHECK_FALSE(beats.back().reply_wanted);
+}
+
+TEST_CASE("who asks for an answer gets it at the next tick, which is now") {
+    World world;
+    world.wait(milliseconds(30));
+    totem::Heartbeat asking = heartbeat();
+    asking.reply_wanted = true;
+    asking.sent_ns = 77;
+    world.detector.heartbeat_arrived(kPeer, kLink, asking, world.now);
+    CHECK(world.detector.next_tick() <= world.now);
+    std::vector<FailureDetector::Beat> beats;
+    world.detector.tick(world.now, beats);
+    REQUIRE(beats.size() == 1);
+    CHECK(beats[0].echo_ns == 77);
+}
+
+TEST_CASE("unreachable answers convict after three probes, an answer acquits") {
+    World world;
+    world.beat();
+    const auto refuse_probe = [&] {
+        const auto beats = world.wait(milliseconds(10));
+        world.detector.port_unreachable(kPeer, kLink, world.now);
+        return beats;
+    };
+    world.detector.port_unreachable(kPeer, kLink, world.now);
+    CHECK(world.heard());
+    refuse_probe();
+    world.detector.packet_arrived(kPeer, kLink, world.now);  // It lives: one forged or late.
+    CHECK(world.heard());
+
+    world.detector.port_unreachable(kPeer, kLink, world.now);
+    for (int i = 0; i < 5; ++i) {
+        world.wait(milliseconds(5));
+        world.detector.port_unreachable(kPeer, kLink, world.now);
+    }
+    CHECK_FALSE(world.heard());
+}
+
+TEST_CASE("who is convicted comes back only as another process") {
+    World world;
+    world.beat();
+    world.detector.convict(kPeer, {.ring_seq = 1});
+    CHECK_FALSE(world.heard());
+    world.beat(kLink, 1);
+    CHECK_FALSE(world.heard());
+    world.beat(kLink, 2);
+    CHECK(world.heard());
+}
+
+TEST_CASE("an accusation shortens the patience, and does not convict who is alive") {
+    World world;
+    world.beat();
+    world.wait(milliseconds(200));
+    world.detector.accuse(kPeer, world.now);
+    CHECK(world.heard());
+    world.wait(milliseconds(200));
+    world.detector.accuse(kPeer, world.now);
+    CHECK_FALSE(world.heard());
+}
+
+TEST_CASE("our own pause is no silence of others") {
+    World world;
+    world.beat();
+    world.wait(milliseconds(300));
+    world.now += milliseconds(5000);
+    world.detector.paused(milliseconds(5000));
+    world.wait(milliseconds(100));
+    CHECK(world.heard());
+}
+
+TEST_CASE("a lost link moves the peer to another, and back is back at once") {
+    World world(2);
+    world.beat(LinkId{0});
+    world.beat(LinkId{1});
+    CHECK(world.detector.best_link(kPeer) == LinkId{0});
+    world.detector.link_changed(LinkId{0}, false, world.now);
+    CHECK(world.detector.best_link(kPeer) == LinkId{1});
+    world.detector.link_changed(LinkId{1}, false, world.now);
+    CHECK_FALSE(world.heard());
+    world.detector.link_changed(LinkId{0}, true, world.now);
+    world.beat(LinkId{0});
+    CHECK(world.heard());
+}
+
+TEST_CASE("who is shunned is heard again afterwards") {
+    World world;
+    world.beat();
+    world.detector.shun(kPeer, world.now + milliseconds(100));
+    CHECK_FALSE(world.heard());
+    world.now += milliseconds(100);
+    CHECK(world.heard());
+}
+
+TEST_CASE("heartbeats become rarer as nodes become more") {
+    totem::RingConfig large = config();
+    for (std::uint32_t node = 3; node <= 128; ++node) {
+        large.peers.push_back({.node = NodeId{node}, .links = {kLink}});
+    }
+    const FailureDetector detector(large, Instant{});
+    CHECK(detector.beat_interval() == 4 * large.heartbeat_interval);
+}
