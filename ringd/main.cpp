@@ -13,6 +13,7 @@
 #include <ctime>
 #include <filesystem>
 #include <memory>
+#include <string_view>
 
 #include "common/config/daemon_options.hpp"
 #include "common/daemon/start.hpp"
@@ -24,6 +25,7 @@
 #include "common/zmtp/listener.hpp"
 #include "ringd/config.hpp"
 #include "ringd/driver.hpp"
+#include "ringd/obituary_file.hpp"
 #include "ringd/status.hpp"
 
 namespace {
@@ -35,6 +37,8 @@ constexpr int kNiceWithoutRealTime = -20;
 
 // Time before the process gives up a leave that nobody answers.
 constexpr base::Duration kLeaveMax = std::chrono::seconds(5);
+
+constexpr const char* kObituaryName = "ringd.obituary";
 
 void take_priority(const config::ClusterConfig& config, logging::Log& log) {
     if (config.system.real_time) {
@@ -102,6 +106,10 @@ int Program::run() {
         log_.error("the event loop failed", {{"ERROR", ran.error().text()}});
         return EX_OSERR;
     }
+    if (exit_ == EX_OK) {
+        // We left in order: there is nothing to tell. It may be gone already.
+        (void)::unlink(started_.in_run(kObituaryName).c_str());
+    }
     log_.notice("ringd ends", {{"STATUS", exit_}});
     return exit_;
 }
@@ -153,6 +161,12 @@ bool Program::open_ring() {
         return false;
     }
     transport_ = std::move(*transport);
+    const auto written =
+        ringd::write_obituary(started_.in_run(kObituaryName), transport_->make_obituary());
+    if (!written) {
+        log_.warning("cannot leave an obituary, others learn of our death by our silence",
+                     {{"ERROR", written.error().text()}});
+    }
     take_priority(config_, log_);
 
     ring_ids_ = std::make_unique<ringd::RingIdWriter>(id_file);
@@ -286,6 +300,13 @@ bool Program::open_status() {
 }  // namespace
 
 int main(int argc, char** argv) {
+    // For the supervisor, after our death (docs/man/ringd.8).
+    if (argc == 3 && std::string_view(argv[1]) == "--obituary") {
+        const auto sent = ringd::send_obituary_file(argv[2]);
+        if (sent) return EX_OK;
+        std::fprintf(stderr, "ringd: %s\n", sent.error().text().c_str());
+        return EX_IOERR;
+    }
     auto started = daemon_start::start("ringd", argc, argv);
     if (const auto* status = std::get_if<daemon_start::Ended>(&started)) return *status;
     return Program(std::get<daemon_start::Started>(std::move(started))).run();

@@ -250,8 +250,10 @@ void Supervisor::on_death(Daemon& daemon, int status) {
 void Supervisor::send_obituary() {
     // ringd seals these packets while it lives; a fresh process of the same program knows how to
     // send them. It is not waited for: it needs milliseconds, and the restart must not.
-    const std::string file = settings_.run_folder + "/ringd.obituary";
-    if (::access(file.c_str(), R_OK) != 0) return;
+    const std::string left = settings_.run_folder + "/ringd.obituary";
+    // Under a name of its own: the next ringd leaves its obituary in the same place, and is alive.
+    const std::string file = left + ".due";
+    if (::rename(left.c_str(), file.c_str()) != 0) return;
     Program program;
     program.arguments = {settings_.program_folder + "/ringd", "--obituary", file};
     program.notify_path = notify_->path();
