@@ -70,6 +70,9 @@ struct Text {
         return fmt::format("* ring {}.{} nodes: {}", ring.representative, ring.seq,
                            fmt::join(ring.nodes, " "));
     }
+    std::string operator()(const halo::Resumed&) const {
+        return "* cpgd was restarted, nothing was lost";
+    }
 };
 
 struct Json {
@@ -95,6 +98,7 @@ struct Json {
                 {"representative", ring.representative},
                 {"nodes", ring.nodes}};
     }
+    json operator()(const halo::Resumed&) const { return {{"event", "resumed"}}; }
 };
 
 }  // namespace
