@@ -7,22 +7,33 @@
 namespace totem {
 namespace {
 
-// Progress since the token was sent: it arrived, or somebody after us had it.
-void token_made_progress(const Core& core, Operational& state) {
-    state.sent.again_at.reset();
-    if (state.idle_when_sent) {
-        state.lost_at.reset();
-    } else if (!state.parked) {
-        state.lost_at = core.now + core.config.token_timeout;
-    }
-}
-
 void ask_for_token(Context& context, Operational& state) {
     Core& core = context.core;
     ++core.stats.token_requests_sent;
     context.send_to(state.last_sender, encode_token_request({.ring = core.installed->ring,
                                                              .token_seq = state.token_seq}));
     state.request_at = core.now + core.config.token_retransmit;
+}
+
+// A token that may be parked somewhere must be asked for; one that rotates comes by itself.
+void ask_if_parked(Context& context, Operational& state) {
+    const bool may_be_parked = !state.lost_at && !state.waiting && !state.parked;
+    if (!may_be_parked || state.request_at) return;
+    state.request_gives_up = context.core.now + context.core.config.token_timeout;
+    ask_for_token(context, state);
+}
+
+// Progress since the token was sent: it arrived, or somebody after us had it.
+void token_made_progress(Context& context, Operational& state) {
+    const Core& core = context.core;
+    state.sent.again_at.reset();
+    if (!state.idle_when_sent) {
+        if (!state.parked) state.lost_at = core.now + core.config.token_timeout;
+        return;
+    }
+    state.lost_at.reset();
+    // What was submitted after the token had left relied on its coming round once more.
+    if (!core.queue.empty()) ask_if_parked(context, state);
 }
 
 bool member_restarted(const Core& core) {
@@ -150,8 +161,13 @@ Next on(Context& context, Operational& state, base::NodeId from, const Token& to
 Next on(Context& context, Operational& state, base::NodeId from, const TokenRequest& request) {
     Core& core = context.core;
     const Configuration& ring = *core.installed;
-    if (request.ring != ring.ring || !ring.members.contains(from) || !state.parked) {
-        context.drop(DropCause::WrongState);
+    if (request.ring != ring.ring || !ring.members.contains(from)) {
+        context.drop(DropCause::OtherRing);
+        return std::nullopt;
+    }
+    if (!state.parked) {
+        // It is on its way to where it parks, or to who asks: if here, it goes on at once.
+        state.wanted_by = from;
         return std::nullopt;
     }
     // Straight to who asks: all is stable, so no member has anything to say that a visit before
@@ -166,7 +182,7 @@ Next on(Context& context, Operational& state, base::NodeId from, const TokenRequ
 
 Next on(Context& context, Operational& state, base::NodeId, const TokenSeen& seen) {
     if (seen.ring == context.core.installed->ring && seen.token_seq >= state.sent.token_seq) {
-        token_made_progress(context.core, state);
+        token_made_progress(context, state);
     } else {
         context.drop(DropCause::OtherRing);
     }
@@ -182,7 +198,7 @@ Next on_data(Context& context, Operational& state, DataPacket data) {
     }
     if (data.visit >= state.sent.token_seq && data.visit > state.token_seq) {
         state.idle_when_sent = false;
-        token_made_progress(core, state);
+        token_made_progress(context, state);
     }
     if (!ring.store.insert(data.seq, data.sender, std::move(data.packet))) {
         context.drop(DropCause::Duplicate);
@@ -200,12 +216,7 @@ Next on_submitted(Context& context, Operational& state) {
         visit(context, state, std::move(token));
         return std::nullopt;
     }
-    // A token that may be parked somewhere must be asked for; one that rotates comes by itself.
-    const bool may_be_parked = !state.lost_at && !state.waiting;
-    if (may_be_parked && !state.request_at) {
-        state.request_gives_up = context.core.now + context.core.config.token_timeout;
-        ask_for_token(context, state);
-    }
+    ask_if_parked(context, state);
     return std::nullopt;
 }
 

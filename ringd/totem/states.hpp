@@ -78,7 +78,8 @@ struct Operational {
     std::uint32_t own_backlog = 0;
     std::optional<Instant> request_at{};  // Ask for the parked token (again).
     Instant request_gives_up{};
-    base::NodeId last_sender{};  // Where the token is parked, if it is.
+    std::optional<base::NodeId> wanted_by{};  // Asked us for the token before it was parked here.
+    base::NodeId last_sender{};               // Where the token is parked, if it is.
     Instant visited_at{};
     std::size_t rotation_resent = 0;
     Instant installed_at{};

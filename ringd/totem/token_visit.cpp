@@ -2,6 +2,7 @@
 // that a member sends, asks for and delivers comes out of one call, so that a driver can make it
 // durable as one.
 #include <algorithm>
+#include <utility>
 
 #include "common/base/invariant.hpp"
 #include "ringd/totem/states.hpp"
@@ -270,12 +271,18 @@ void visit(Context& context, Operational& state, Token token) {
     // From n idle visits on a member knows that all is stable and stops to miss the token; after
     // n - 1 more all members know it, and it may stay.
     const bool may_park = token.idle_hops >= 2 * members - 1;
-    if (members == 1 || (may_park && is_parking_place(core, token))) {
+    const bool parks = members == 1 || (may_park && is_parking_place(core, token));
+    if (parks && state.wanted_by && ring.members.contains(*state.wanted_by)) {
+        token.idle_hops = 0;
+        token.token_seq = next(token.token_seq);
+        send_token(context, state, *std::exchange(state.wanted_by, std::nullopt), token);
+    } else if (parks) {
         state.forwarded_aru = token.aru;
         park(context, state, std::move(token));
     } else {
         token.token_seq = next(token.token_seq);
         send_token(context, state, ring.members.after(core.self), token);
+        state.wanted_by.reset();  // It comes to all on its way.
     }
     send_fresh(context, split, visit.fresh.end());
 
