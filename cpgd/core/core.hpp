@@ -59,6 +59,7 @@ class Core {
 
     // The last event of the channel that is in the state.
     [[nodiscard]] protocol::Cursor applied() const { return applied_; }
+    [[nodiscard]] protocol::Incarnation incarnation() const { return incarnation_; }
     // Clients are served: the groups are known, and what a former life sent is settled.
     [[nodiscard]] bool is_serving() const { return is_synchronised_ && !marker_; }
 
@@ -156,6 +157,7 @@ class Core {
     void on(Context& context, const ClientConnected& connected);
     void on(Context& context, const ClientSent& sent);
     void on(Context& context, const ClientGone& gone);
+    void on(Context& context, const ClientBroke& broke);
     void on(Context& context, const ProcessDied& died);
     void greet(Context& context, ConnectionId connection, const protocol::cpg::Hello& hello);
     void greet(Context& context, ConnectionId connection, const protocol::cpg::EventsHere& here);

@@ -54,6 +54,10 @@ void Core::on(Context& context, const ClientGone& gone) {
     if (client != clients_.end()) orphan(context, client->second);
 }
 
+void Core::on(Context& context, const ClientBroke& broke) {
+    if (connections_.contains(broke.connection)) break_off(context, broke.connection);
+}
+
 void Core::on(Context& context, const ProcessDied& died) {
     std::vector<SessionId> ended;
     for (const auto& [id, client] : clients_) {

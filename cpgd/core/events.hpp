@@ -43,6 +43,10 @@ struct ClientSent {
 struct ClientGone {
     ConnectionId connection{};
 };
+// It sent what is no frame: its session ends.
+struct ClientBroke {
+    ConnectionId connection{};
+};
 // The process has ended: no session of it comes back.
 struct ProcessDied {
     std::uint32_t kernel_pid = 0;
@@ -52,7 +56,7 @@ struct ProcessDied {
 struct TimePassed {};
 
 using Event = std::variant<RingAttached, RingHappened, ClientConnected, ClientSent, ClientGone,
-                           ProcessDied, TimePassed>;
+                           ClientBroke, ProcessDied, TimePassed>;
 
 // ---------------------------------------------------------------- what is to be done, in order
 

@@ -1,0 +1,305 @@
+#include "cpgd/driver/driver.hpp"
+
+#include <algorithm>
+
+#include "common/os/clock.hpp"
+#include "cpgd/driver/random.hpp"
+
+namespace cpgd {
+namespace {
+
+namespace api = protocol::cpg;
+
+// ringd keeps and, unacknowledged, sends a few MiB. A snapshot frees that, and costs a copy of what
+// clients have not acknowledged; with nothing new there is none.
+constexpr std::size_t kUnstoredBytesMax = std::size_t{1} << 20u;
+constexpr base::Duration kUnstoredTimeMax = std::chrono::milliseconds{50};
+
+// After this a life counts as one that its state let live.
+constexpr base::Duration kLifeMin = std::chrono::seconds{10};
+
+// Above the hard bound of a session's events, which the core watches.
+zmtp::Limits limits_of(const cpg::Config& config) {
+    return {.message_bytes_max = std::size_t{2} << 20u,
+            .queue_bytes_max = 2 * config.session.hard_bytes,
+            .read_bytes = std::size_t{256} << 10u};
+}
+
+cpg::ConnectionId of(zmtp::ServerConnectionId id) {
+    return cpg::ConnectionId{id.value()};
+}
+zmtp::ServerConnectionId of(cpg::ConnectionId id) {
+    return zmtp::ServerConnectionId{id.value()};
+}
+
+base::Buffer payload_of(const api::CpgdFrame& frame) {
+    const auto* event = std::get_if<api::SessionEvent>(&frame);
+    const auto* delivered = event == nullptr ? nullptr : std::get_if<api::Delivered>(&event->what);
+    return delivered == nullptr ? base::Buffer{} : delivered->payload;
+}
+
+std::size_t bytes_of(const protocol::Event& event) {
+    constexpr std::size_t kEventBytes = 64;
+    const auto* batch = std::get_if<protocol::Batch>(&event.what);
+    return kEventBytes + (batch == nullptr ? 0 : batch->payload.size());
+}
+
+}  // namespace
+
+os::Result<std::unique_ptr<Driver>> Driver::create(os::EventLoop& loop, logging::Log& log,
+                                                   const Options& options, zmtp::Listener listener,
+                                                   std::optional<SnapshotFile> snapshots) {
+    std::unique_ptr<Driver> driver(new Driver(loop, log, options, std::move(snapshots)));
+    Driver& self = *driver;
+    auto server = zmtp::Server::create(
+        loop, std::move(listener), limits_of(options.core),
+        {.connected = [&self](auto id, const auto& peer) { return self.on_connected(id, peer); },
+         .message = [&self](auto id, base::Buffer frame) { self.on_message(id, frame); },
+         .closed = [&self](auto id, const std::string&) { self.on_closed(id); },
+         .process_ended =
+             [&self](auto id) {
+                 const auto pid = self.pids_.find(id);
+                 if (pid != self.pids_.end() && pid->second != 0)
+                     self.step(cpg::ProcessDied{.kernel_pid = pid->second});
+             }});
+    if (!server) return base::fail(server.error());
+    self.clients_ = std::move(*server);
+    self.attach(options, self.restore(options.core));
+    return driver;
+}
+
+Driver::Driver(os::EventLoop& loop, logging::Log& log, const Options& options,
+               std::optional<SnapshotFile> snapshots)
+    : loop_(loop),
+      log_(log),
+      access_(options.access),
+      core_(options.core),
+      processes_(loop, [this](std::uint32_t pid) { step(cpg::ProcessDied{.kernel_pid = pid}); }),
+      snapshots_(std::move(snapshots)) {
+    if (snapshots_) lived_at_ = os::now() + kLifeMin;
+}
+
+std::optional<ring::ResumePoint> Driver::restore(const cpg::Config& config) {
+    const auto stored = snapshots_ ? snapshots_->load() : std::nullopt;
+    if (!stored) return std::nullopt;
+    auto restored = cpg::Core::restore(config, *stored, os::now(), random_number());
+    if (!restored) {
+        log_.warning("the state of the last life can't be read, starting afresh");
+        return std::nullopt;
+    }
+    core_ = std::move(*restored);
+    stored_ = core_.applied();
+    const cpg::Status status = core_.status();
+    log_.notice("going on from the last life's state",
+                {{"APPLIED", core_.applied().value()}, {"SESSIONS", status.sessions.size()}});
+    return ring::ResumePoint{.incarnation = core_.incarnation(), .applied = core_.applied()};
+}
+
+void Driver::attach(const Options& options, const std::optional<ring::ResumePoint>& resume) {
+    stream_ = std::make_unique<ring::StreamClient>(
+        loop_,
+        ring::StreamClient::Options{.path = options.ring_path, .channel = "cpg", .resume = resume},
+        ring::StreamClient::Callbacks{
+            .attached = [this](const auto& attached,
+                               auto incarnation) { on_attached(attached, incarnation); },
+            .event = [this](protocol::Event event) { on_event(std::move(event)); },
+            .room = [this] { send_submissions(); },
+            .lost = [this](const std::string& reason) { on_lost(reason); }});
+    loop_.set_deadline([this] { return next_deadline(); }, [this] { deadline_passed(); });
+    loop_.at_turn_end([this] { end_turn(); });
+    stream_->start();
+}
+
+// ---------------------------------------------------------------- the core
+
+void Driver::step(const cpg::Event& event) {
+    core_.step(os::now(), event, actions_);
+    carry_out();
+}
+
+void Driver::carry_out() {
+    std::vector<cpg::Action> actions;
+    actions.swap(actions_);
+    for (cpg::Action& action : actions) {
+        if (auto* send = std::get_if<cpg::SendToClient>(&action)) {
+            const bool taken = clients_->send(of(send->connection), api::encode_header(send->frame),
+                                              payload_of(send->frame));
+            if (!taken) overflowed_.push_back(of(send->connection));
+        } else if (const auto* close = std::get_if<cpg::CloseClient>(&action)) {
+            clients_->close(of(close->connection));
+            pids_.erase(of(close->connection));
+        } else {
+            auto& submit = std::get<cpg::Submit>(action);
+            const auto before = submit.urgent
+                                    ? std::ranges::find(submissions_, false, &cpg::Submit::urgent)
+                                    : submissions_.end();
+            submissions_.insert(before, std::move(submit));
+        }
+    }
+    // The vector keeps its memory for the next step.
+    actions.clear();
+    if (actions_.empty()) actions_.swap(actions);
+}
+
+void Driver::end_turn() {
+    for (const zmtp::ServerConnectionId id : std::exchange(overflowed_, {})) {
+        if (!pids_.contains(id)) continue;
+        clients_->close(id);
+        on_closed(id);
+    }
+    send_submissions();
+    std::size_t room = stream_->room();
+    for (const cpg::Submit& waiting : submissions_) {
+        room -= std::min(room, waiting.payload.size());
+    }
+    core_.flush(os::now(), room, actions_);
+    carry_out();
+    send_submissions();
+    clients_->flush();
+
+    if (core_.is_serving() && !was_serving_) {
+        was_serving_ = true;
+        watch_processes();
+        if (serving_) serving_();
+    }
+    if (is_snapshot_due(os::now())) store_snapshot();
+}
+
+void Driver::send_submissions() {
+    while (!submissions_.empty() && stream_->fits(submissions_.front().payload.size())) {
+        const cpg::Submit next = std::move(submissions_.front());
+        submissions_.pop_front();
+        (void)stream_->submit(next.payload, next.safe, next.urgent);
+    }
+}
+
+// Clients of the last life that have ended while nobody looked.
+void Driver::watch_processes() {
+    for (const cpg::SessionStatus& session : core_.status().sessions) {
+        if (!session.is_connected) processes_.watch(session.kernel_pid);
+    }
+}
+
+std::optional<base::Instant> Driver::next_deadline() const {
+    std::optional<base::Instant> next = core_.next_deadline();
+    const auto consider = [&next](base::Instant when) {
+        if (!next || when < *next) next = when;
+    };
+    if (unstored_since_ && core_.can_snapshot()) consider(*unstored_since_ + kUnstoredTimeMax);
+    if (lived_at_) consider(*lived_at_);
+    return next;
+}
+
+void Driver::deadline_passed() {
+    const base::Instant now = os::now();
+    const auto deadline = core_.next_deadline();
+    if (deadline && *deadline <= now) step(cpg::TimePassed{});
+    if (lived_at_ && *lived_at_ <= now) {
+        lived_at_.reset();
+        snapshots_->lived();
+    }
+}
+
+// ---------------------------------------------------------------- the snapshot
+
+bool Driver::is_snapshot_due(base::Instant now) const {
+    if (!unstored_since_ || !core_.can_snapshot()) return false;
+    return unstored_bytes_ >= kUnstoredBytesMax || now - *unstored_since_ >= kUnstoredTimeMax;
+}
+
+// ringd keeps what is not acknowledged: so only what is in the snapshot is. Without a place for
+// snapshots nothing can be resumed, and everything is done with at once.
+void Driver::store_snapshot() {
+    if (!core_.can_snapshot()) return;
+    if (snapshots_) {
+        if (const auto stored = snapshots_->store(core_.snapshot().bytes()); !stored) {
+            log_.error("cannot keep the state, a restart will be a fresh one",
+                       {{"ERROR", stored.error().text()}});
+            snapshots_.reset();
+            lived_at_.reset();
+        }
+    }
+    stored_ = core_.applied();
+    unstored_since_.reset();
+    unstored_bytes_ = 0;
+    stream_->acknowledge(stored_);
+}
+
+// ---------------------------------------------------------------- clients
+
+bool Driver::on_connected(zmtp::ServerConnectionId id, const zmtp::PeerCredentials& peer) {
+    const auto pid = static_cast<std::uint32_t>(peer.pid);
+    if (!access_.allows(peer)) {
+        log_.info("client is not allowed, refusing", {{"UID", peer.uid}, {"GID", peer.gid}});
+        refused_.insert(id);
+        return true;
+    }
+    pids_[id] = pid;
+    step(cpg::ClientConnected{.connection = of(id),
+                              .uid = peer.uid,
+                              .kernel_pid = pid,
+                              .fresh_session = api::SessionId{random_number()}});
+    return true;
+}
+
+void Driver::on_message(zmtp::ServerConnectionId id, const base::Buffer& bytes) {
+    if (refused_.erase(id) > 0) {
+        const api::Refused refused{.error = static_cast<std::uint32_t>(cpg::CsError::Access),
+                                   .reason = "neither root nor allowed by uidgid {}"};
+        (void)clients_->send(id, api::encode_header(api::CpgdFrame{refused}));
+        clients_->close(id);
+        return;
+    }
+    const auto pid = pids_.find(id);
+    if (pid == pids_.end()) return;  // Closed in this turn.
+    auto frame = api::decode_client_frame(bytes);
+    if (!frame) {
+        step(cpg::ClientBroke{.connection = of(id)});
+        return;
+    }
+    if (auto* hello = std::get_if<api::Hello>(&*frame)) {
+        hello->pid = member_pid(pid->second, hello->pid);
+    }
+    step(cpg::ClientSent{.connection = of(id), .frame = std::move(*frame)});
+}
+
+// It may have ended, which says more than that its socket closed.
+void Driver::on_closed(zmtp::ServerConnectionId id) {
+    refused_.erase(id);
+    const auto pid = pids_.find(id);
+    if (pid == pids_.end()) return;
+    const std::uint32_t process = pid->second;
+    pids_.erase(pid);
+    step(cpg::ClientGone{.connection = of(id)});
+    processes_.watch(process);
+}
+
+// ---------------------------------------------------------------- the channel
+
+void Driver::on_attached(const protocol::Attached& attached, protocol::Incarnation incarnation) {
+    if (!attached.resumed) {
+        submissions_.clear();  // Of the life before; the core submits again what matters.
+        stored_ = {};
+        unstored_since_.reset();
+        unstored_bytes_ = 0;
+    }
+    is_ring_lost_ = false;
+    log_.notice("attached to the ring", {{"NODE", attached.self.value()},
+                                         {"RESUMED", attached.resumed},
+                                         {"INCARNATION", incarnation.value()}});
+    step(cpg::RingAttached{
+        .self = attached.self, .resumed = attached.resumed, .incarnation = incarnation});
+}
+
+void Driver::on_event(protocol::Event event) {
+    unstored_bytes_ += bytes_of(event);
+    if (!unstored_since_) unstored_since_ = os::now();
+    step(cpg::RingHappened{std::move(event)});
+}
+
+void Driver::on_lost(const std::string& reason) {
+    if (std::exchange(is_ring_lost_, true)) return;  // One line, not one a try.
+    log_.warning("no ring, trying again until there is one", {{"REASON", reason}});
+}
+
+}  // namespace cpgd

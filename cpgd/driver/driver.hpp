@@ -1,0 +1,98 @@
+// Between cpg::Core and the world: clients on a socket, the channel at ringd, time, and the
+// snapshot that the next life begins with. It decides nothing about groups.
+//
+// A turn of the loop: all that is readable goes into the core; at its end the core submits one
+// batch of it, each client gets what is for it in one write, and a snapshot is taken when it is
+// due.
+#pragma once
+
+#include <deque>
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <set>
+#include <string>
+
+#include "common/log/log.hpp"
+#include "common/os/event_loop.hpp"
+#include "common/ring_client/stream_client.hpp"
+#include "common/zmtp/server.hpp"
+#include "cpgd/core/core.hpp"
+#include "cpgd/driver/access.hpp"
+#include "cpgd/driver/process_watch.hpp"
+#include "cpgd/driver/snapshot_file.hpp"
+
+namespace cpgd {
+
+class Driver {
+  public:
+    struct Options {
+        std::string ring_path;  // ringd's socket.
+        Access access;
+        cpg::Config core;
+    };
+
+    // `snapshots`: nothing when the run folder can't hold them; then each start is a fresh one.
+    static os::Result<std::unique_ptr<Driver>> create(os::EventLoop& loop, logging::Log& log,
+                                                      const Options& options,
+                                                      zmtp::Listener listener,
+                                                      std::optional<SnapshotFile> snapshots);
+    Driver(const Driver&) = delete;
+    Driver& operator=(const Driver&) = delete;
+
+    // Clients are served for the first time.
+    void on_serving(std::function<void()> callback) { serving_ = std::move(callback); }
+
+    // For a planned end: the next life goes on from here.
+    void store_snapshot();
+
+    [[nodiscard]] cpg::Status status() const { return core_.status(); }
+    [[nodiscard]] Access& access() { return access_; }
+
+  private:
+    Driver(os::EventLoop& loop, logging::Log& log, const Options& options,
+           std::optional<SnapshotFile> snapshots);
+    std::optional<ring::ResumePoint> restore(const cpg::Config& config);
+    void attach(const Options& options, const std::optional<ring::ResumePoint>& resume);
+
+    void step(const cpg::Event& event);
+    void carry_out();
+    void end_turn();
+    void send_submissions();
+    void watch_processes();
+    [[nodiscard]] std::optional<base::Instant> next_deadline() const;
+    void deadline_passed();
+    void on_event(protocol::Event event);
+    [[nodiscard]] bool is_snapshot_due(base::Instant now) const;
+
+    bool on_connected(zmtp::ServerConnectionId id, const zmtp::PeerCredentials& peer);
+    void on_message(zmtp::ServerConnectionId id, const base::Buffer& frame);
+    void on_closed(zmtp::ServerConnectionId id);
+    void on_attached(const protocol::Attached& attached, protocol::Incarnation incarnation);
+    void on_lost(const std::string& reason);
+
+    os::EventLoop& loop_;
+    logging::Log& log_;
+    Access access_;
+    cpg::Core core_;
+    std::vector<cpg::Action> actions_;
+    std::unique_ptr<zmtp::Server> clients_;
+    std::map<zmtp::ServerConnectionId, std::uint32_t> pids_;  // Of the connections: kernel's.
+    std::set<zmtp::ServerConnectionId> refused_;              // Told so when they say hello.
+    std::vector<zmtp::ServerConnectionId> overflowed_;        // In this turn.
+    ProcessWatch processes_;
+    std::unique_ptr<ring::StreamClient> stream_;
+    std::deque<cpg::Submit> submissions_;  // For which the channel has no room; urgent ones first.
+    std::function<void()> serving_;
+    bool was_serving_ = false;
+    bool is_ring_lost_ = false;
+
+    std::optional<SnapshotFile> snapshots_;
+    protocol::Cursor stored_{};       // In the last snapshot.
+    std::size_t unstored_bytes_ = 0;  // Of the stream since then.
+    std::optional<base::Instant> unstored_since_;
+    std::optional<base::Instant> lived_at_;
+};
+
+}  // namespace cpgd

@@ -1,0 +1,179 @@
+// cpgd: closed process groups for the programs of this node, over the order that ringd makes.
+#include <sysexits.h>
+#include <unistd.h>
+
+#include <csignal>
+#include <memory>
+
+#include "common/daemon/start.hpp"
+#include "common/ipc/status_server.hpp"
+#include "common/os/handed_down.hpp"
+#include "common/os/notify.hpp"
+#include "common/os/signal_fd.hpp"
+#include "cpgd/driver/driver.hpp"
+#include "cpgd/driver/status_json.hpp"
+
+namespace {
+
+class Program {
+  public:
+    explicit Program(daemon_start::Started started) : started_(std::move(started)) {}
+
+    // Gives the exit status.
+    int run();
+
+  private:
+    bool open();
+    std::optional<cpgd::SnapshotFile> open_snapshots();
+    bool open_status();
+    void on_signal(int signal);
+    base::Expected<nlohmann::json, std::string> change_access(const nlohmann::json& rule,
+                                                              bool allow);
+
+    daemon_start::Started started_;
+    const config::ClusterConfig& config_ = started_.loaded.cluster;
+    logging::Log& log_ = started_.log;
+
+    os::HandedDown handed_down_ = os::HandedDown::take_all();
+    std::unique_ptr<os::EventLoop> loop_;
+    std::unique_ptr<os::SignalFd> signals_;
+    std::unique_ptr<cpgd::Driver> driver_;
+    std::unique_ptr<ipc::StatusServer> status_;
+};
+
+int Program::run() {
+    auto loop = os::EventLoop::create();
+    if (!loop) {
+        log_.error("cannot start", {{"ERROR", loop.error().text()}});
+        return EX_OSERR;
+    }
+    loop_ = std::make_unique<os::EventLoop>(std::move(*loop));
+    if (!open()) return EX_OSERR;
+
+    os::feed_watchdog(*loop_);
+    log_.notice("cpgd runs, waiting for the ring", {{"FILE", config_.file}});
+    if (const auto ran = loop_->run(); !ran) {
+        log_.error("the event loop failed", {{"ERROR", ran.error().text()}});
+        return EX_OSERR;
+    }
+    // What comes next goes on from here; who leaves for good is taken out by ringd.
+    driver_->store_snapshot();
+    log_.notice("cpgd ends");
+    return EX_OK;
+}
+
+bool Program::open() {
+    auto signals = os::SignalFd::create(*loop_, {SIGTERM, SIGINT, SIGQUIT, SIGHUP, SIGUSR1},
+                                        [this](int signal) { on_signal(signal); });
+    if (!signals) {
+        log_.error("cannot start", {{"ERROR", signals.error().text()}});
+        return false;
+    }
+    signals_ = std::move(*signals);
+
+    auto listener = [this] {
+        if (auto handed = handed_down_.take("cpg"))
+            return zmtp::Listener::inherit(std::move(*handed));
+        return zmtp::Listener::listen(started_.in_run("cpg"));
+    }();
+    if (!listener) {
+        log_.error("cannot open the socket for clients", {{"ERROR", listener.error().text()}});
+        return false;
+    }
+    cpgd::Driver::Options options{.ring_path = started_.in_run("ring"), .access = {}, .core = {}};
+    options.access.own_uid = ::geteuid();
+    options.access.uids.insert(config_.clients.uids.begin(), config_.clients.uids.end());
+    options.access.gids.insert(config_.clients.gids.begin(), config_.clients.gids.end());
+    auto driver =
+        cpgd::Driver::create(*loop_, log_, options, std::move(*listener), open_snapshots());
+    if (!driver) {
+        log_.error("cannot serve clients", {{"ERROR", driver.error().text()}});
+        return false;
+    }
+    driver_ = std::move(*driver);
+    driver_->on_serving([this] {
+        log_.notice("serving clients");
+        os::notify_ready();
+    });
+    return open_status();
+}
+
+std::optional<cpgd::SnapshotFile> Program::open_snapshots() {
+    auto snapshots = cpgd::SnapshotFile::open(started_.in_run("cpgd.snapshot"));
+    if (snapshots) return std::move(*snapshots);
+    log_.warning("no place for snapshots, a restart will be a fresh one",
+                 {{"ERROR", snapshots.error().text()}});
+    return std::nullopt;
+}
+
+void Program::on_signal(int signal) {
+    if (signal == SIGHUP) {
+        if (const auto opened = log_.reopen_file(); !opened) {
+            log_.warning("cannot open the log file again, going on without",
+                         {{"ERROR", opened.error().text()}});
+        }
+        return;
+    }
+    if (signal == SIGUSR1) {
+        log_.set_level(log_.is_debug() ? logging::Level::Info : logging::Level::Debug);
+        log_.notice("debug lines switched", {{"DEBUG", log_.is_debug()}});
+        return;
+    }
+    os::notify_stopping();
+    loop_->stop();
+}
+
+// {"uid": 1000} or {"gid": 189}: what uidgid {} says, until the next start.
+base::Expected<nlohmann::json, std::string> Program::change_access(const nlohmann::json& rule,
+                                                                   bool allow) {
+    const bool is_rule = rule.is_object() && rule.size() == 1 &&
+                         rule.begin()->is_number_unsigned() &&
+                         (rule.contains("uid") || rule.contains("gid"));
+    if (!is_rule) return base::fail(std::string(R"(value: needs {"uid": N} or {"gid": N})"));
+    auto& ids = rule.contains("uid") ? driver_->access().uids : driver_->access().gids;
+    const auto id = rule.begin()->get<std::uint32_t>();
+    if (allow) {
+        ids.insert(id);
+    } else {
+        ids.erase(id);
+    }
+    return rule;
+}
+
+bool Program::open_status() {
+    const std::string name = "cpgd.status";
+    ipc::StatusServer::Options options{.daemon = "cpgd",
+                                       .path = started_.in_run(name),
+                                       .listener = {},
+                                       .may_get = {},
+                                       .may_do = {}};
+    auto handed = handed_down_.take(name);
+    if (handed) options.listener = handed->release();
+    auto status = ipc::StatusServer::create(*loop_, std::move(options));
+    if (!status) {
+        log_.error("cannot open the status socket", {{"ERROR", status.error().text()}});
+        return false;
+    }
+    status_ = std::move(*status);
+    status_->on_get("status", [this] { return cpgd::status_json(driver_->status()); });
+    status_->on_get("counters",
+                    [this] { return cpgd::status_json(driver_->status())["counters"]; });
+    status_->on_do("allow", [this](const auto& rule) { return change_access(rule, true); });
+    status_->on_do("disallow", [this](const auto& rule) { return change_access(rule, false); });
+    status_->on_do(
+        "debug",
+        [this](const nlohmann::json& value) -> base::Expected<nlohmann::json, std::string> {
+            if (!value.is_boolean()) return base::fail(std::string("value: needs true or false"));
+            log_.set_level(value.get<bool>() ? logging::Level::Debug : logging::Level::Info);
+            return value;
+        });
+    return true;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+    auto started = daemon_start::start("cpgd", argc, argv);
+    if (const auto* status = std::get_if<daemon_start::Ended>(&started)) return *status;
+    return Program(std::get<daemon_start::Started>(std::move(started))).run();
+}

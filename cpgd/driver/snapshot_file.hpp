@@ -1,0 +1,49 @@
+// Where a cpgd keeps its state for the cpgd that is started after it: a file in the run folder
+// (memory), mapped. A process that is killed at any moment leaves a whole snapshot: a new one is
+// written beside the last one, then one word says which counts. It does not outlive the machine,
+// and need not: then the clients are gone too.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string>
+
+#include "common/base/buffer.hpp"
+#include "common/os/error.hpp"
+#include "common/os/unique_fd.hpp"
+
+namespace cpgd {
+
+class SnapshotFile {
+  public:
+    // A state with which this many lives ended early is not tried again.
+    static constexpr std::uint32_t kStartsMax = 3;
+
+    // Opens or makes the file, and counts this start. EWOULDBLOCK: another process has it.
+    static os::Result<SnapshotFile> open(const std::string& path);
+    SnapshotFile(SnapshotFile&& other) noexcept;
+    SnapshotFile& operator=(SnapshotFile&&) = delete;
+    SnapshotFile(const SnapshotFile&) = delete;
+    SnapshotFile& operator=(const SnapshotFile&) = delete;
+    ~SnapshotFile();
+
+    // What the last life stored; nothing when there is none or it was tried too often.
+    [[nodiscard]] std::optional<base::Buffer> load() const;
+
+    os::Result<void> store(std::span<const std::byte> snapshot);
+
+    // This life has shown that it can live with its state.
+    void lived();
+
+  private:
+    SnapshotFile(os::UniqueFd file, std::byte* memory, std::size_t size)
+        : file_(std::move(file)), memory_(memory), size_(size) {}
+    os::Result<void> grow(std::size_t size);
+
+    os::UniqueFd file_;
+    std::byte* memory_ = nullptr;
+    std::size_t size_ = 0;
+};
+
+}  // namespace cpgd
