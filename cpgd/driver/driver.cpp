@@ -15,9 +15,6 @@ namespace api = protocol::cpg;
 constexpr std::size_t kUnstoredBytesMax = std::size_t{1} << 20u;
 constexpr base::Duration kUnstoredTimeMax = std::chrono::milliseconds{50};
 
-// After this a life counts as one that its state let live.
-constexpr base::Duration kLifeMin = std::chrono::seconds{10};
-
 // Above the hard bound of a session's events, which the core watches.
 zmtp::Limits limits_of(const cpg::Config& config) {
     return {.message_bytes_max = std::size_t{2} << 20u,
@@ -75,9 +72,7 @@ Driver::Driver(os::EventLoop& loop, logging::Log& log, const Options& options,
       access_(options.access),
       core_(options.core),
       processes_(loop, [this](std::uint32_t pid) { step(cpg::ProcessDied{.kernel_pid = pid}); }),
-      snapshots_(std::move(snapshots)) {
-    if (snapshots_) lived_at_ = os::now() + kLifeMin;
-}
+      snapshots_(std::move(snapshots)) {}
 
 std::optional<ring::ResumePoint> Driver::restore(const cpg::Config& config) {
     const auto stored = snapshots_ ? snapshots_->load() : std::nullopt;
@@ -182,22 +177,14 @@ void Driver::watch_processes() {
 
 std::optional<base::Instant> Driver::next_deadline() const {
     std::optional<base::Instant> next = core_.next_deadline();
-    const auto consider = [&next](base::Instant when) {
-        if (!next || when < *next) next = when;
-    };
-    if (unstored_since_ && core_.can_snapshot()) consider(*unstored_since_ + kUnstoredTimeMax);
-    if (lived_at_) consider(*lived_at_);
-    return next;
+    if (!unstored_since_ || !core_.can_snapshot()) return next;
+    const base::Instant store_at = *unstored_since_ + kUnstoredTimeMax;
+    return next && *next < store_at ? next : store_at;
 }
 
 void Driver::deadline_passed() {
-    const base::Instant now = os::now();
     const auto deadline = core_.next_deadline();
-    if (deadline && *deadline <= now) step(cpg::TimePassed{});
-    if (lived_at_ && *lived_at_ <= now) {
-        lived_at_.reset();
-        snapshots_->lived();
-    }
+    if (deadline && *deadline <= os::now()) step(cpg::TimePassed{});
 }
 
 // ---------------------------------------------------------------- the snapshot
@@ -216,7 +203,8 @@ void Driver::store_snapshot() {
             log_.error("cannot keep the state, a restart will be a fresh one",
                        {{"ERROR", stored.error().text()}});
             snapshots_.reset();
-            lived_at_.reset();
+        } else if (core_.is_serving()) {
+            snapshots_->lived();
         }
     }
     stored_ = core_.applied();

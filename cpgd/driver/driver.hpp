@@ -92,7 +92,6 @@ class Driver {
     protocol::Cursor stored_{};       // In the last snapshot.
     std::size_t unstored_bytes_ = 0;  // Of the stream since then.
     std::optional<base::Instant> unstored_since_;
-    std::optional<base::Instant> lived_at_;
 };
 
 }  // namespace cpgd

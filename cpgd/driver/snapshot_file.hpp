@@ -17,7 +17,7 @@ namespace cpgd {
 
 class SnapshotFile {
   public:
-    // A state with which this many lives ended early is not tried again.
+    // A state with which this many lives ended before they served anybody is not tried again.
     static constexpr std::uint32_t kStartsMax = 3;
 
     // Opens or makes the file, and counts this start. EWOULDBLOCK: another process has it.
@@ -33,7 +33,7 @@ class SnapshotFile {
 
     os::Result<void> store(std::span<const std::byte> snapshot);
 
-    // This life has shown that it can live with its state.
+    // This life has shown that it can live with its state: it has taken in all that came after it.
     void lived();
 
   private:
