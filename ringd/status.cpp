@@ -36,6 +36,15 @@ json drops_json(const transport::DropCounters& drops) {
     return result;
 }
 
+// Those that happened: for the status, where a cause that is there at all is news.
+json seen_drops_json(const transport::DropCounters& drops) {
+    json result = json::object();
+    for (const auto& [cause, count] : drops_json(drops).items()) {
+        if (count != 0) result[cause] = count;
+    }
+    return result;
+}
+
 json link_json(const totem::LinkHealth& link, const config::ClusterConfig& config,
                base::NodeId peer, base::Instant now) {
     json result = {{"link", link.link.value()},
@@ -103,6 +112,7 @@ json status_json(const totem::Ring& ring, const transport::Transport& transport,
                          {"address", own ? own->text : ""},
                          {"port", link.port},
                          {"usable", counters.is_usable},
+                         {"drops", seen_drops_json(counters.drops)},
                          {"receive_buffer_bytes", counters.receive_buffer_bytes},
                          {"send_buffer_bytes", counters.send_buffer_bytes}});
     }

@@ -15,7 +15,7 @@ using protocol::FrameWriter;
 using protocol::Incarnation;
 
 // Beside the types of protocol::ServiceFrame, with which they share the ring.
-enum class Type : std::uint8_t { Attach = 0x21, Detach = 0x22, Sync = 0x23 };
+enum class Type : std::uint8_t { Attach = 0x21, Detach = 0x22, Sync = 0x23, Flow = 0x24 };
 constexpr std::uint16_t kItemVersion = 1;
 constexpr std::size_t kAttachmentBytesMin = 2 + 1 + 24;
 constexpr std::size_t kUsualItemBytes = 128;
@@ -74,6 +74,17 @@ SyncItem read_sync(FrameReader& reader) {
     return sync;
 }
 
+FlowItem read_flow(FrameReader& reader) {
+    FlowItem flow;
+    const auto stopped = reader.read<std::uint8_t>();
+    flow.stopped = stopped == 1;
+    flow.channel = reader.read_text(protocol::kChannelNameMax);
+    if (stopped > 1 || !protocol::is_channel_name(flow.channel)) {
+        reader.refuse(FrameError::OutOfRange);
+    }
+    return flow;
+}
+
 base::Expected<Item, FrameError> finished(FrameReader& reader, Item item) {
     if (const auto error = reader.finish()) return base::fail(*error);
     return item;
@@ -92,7 +103,7 @@ base::Expected<Item, FrameError> decode_submit(const base::Buffer& bytes) {
 base::Expected<Item, FrameError> decode_item(const base::Buffer& bytes) {
     FrameReader reader(bytes);
     const auto type = static_cast<Type>(reader.read<std::uint8_t>());
-    if (type != Type::Attach && type != Type::Detach && type != Type::Sync) {
+    if (type != Type::Attach && type != Type::Detach && type != Type::Sync && type != Type::Flow) {
         return decode_submit(bytes);
     }
     const auto flags = reader.read<std::uint8_t>();
@@ -105,6 +116,8 @@ base::Expected<Item, FrameError> decode_item(const base::Buffer& bytes) {
             return finished(reader, read_change<AttachItem>(reader));
         case Type::Detach:
             return finished(reader, read_change<DetachItem>(reader));
+        case Type::Flow:
+            return finished(reader, read_flow(reader));
         case Type::Sync:
             break;
     }
@@ -117,6 +130,15 @@ base::Buffer encode_item(const AttachItem& item) {
 
 base::Buffer encode_item(const DetachItem& item) {
     return encode_change(Type::Detach, item.channel, item.incarnation);
+}
+
+base::Buffer encode_item(const FlowItem& item) {
+    INVARIANT(protocol::is_channel_name(item.channel));
+    FrameWriter writer(kUsualItemBytes);
+    write_header(writer, Type::Flow);
+    writer.write(static_cast<std::uint8_t>(item.stopped ? 1 : 0));
+    writer.write_text(item.channel);
+    return std::move(writer).finish();
 }
 
 base::Buffer encode_item(const SyncItem& item) {

@@ -43,7 +43,14 @@ struct SyncItem {
     std::vector<Attachment> attachments;  // Ascending by channel.
 };
 
-using Item = std::variant<AttachItem, DetachItem, SyncItem, protocol::Submit>;
+// The service of the sender's node can't keep up (or can again): nobody may send on the channel
+// until all can. Other channels go on.
+struct FlowItem {
+    std::string channel;
+    bool stopped = false;
+};
+
+using Item = std::variant<AttachItem, DetachItem, SyncItem, FlowItem, protocol::Submit>;
 
 // Of local services; each may be on one channel.
 inline constexpr std::size_t kChannelsMax = 64;
@@ -54,5 +61,6 @@ inline constexpr std::size_t kChannelsMax = 64;
 [[nodiscard]] base::Buffer encode_item(const AttachItem& item);
 [[nodiscard]] base::Buffer encode_item(const DetachItem& item);
 [[nodiscard]] base::Buffer encode_item(const SyncItem& item);
+[[nodiscard]] base::Buffer encode_item(const FlowItem& item);
 
 }  // namespace stream

@@ -105,7 +105,7 @@ void Switch::take_outputs(std::vector<Output>& outputs) {
                                          .body = std::move(frame->body)});
         }
         const std::uint64_t taken = life.submissions.taken();
-        const std::uint64_t window = window_of(life);
+        const std::uint64_t window = window_of(channel, life);
         if (taken != life.taken_told || window != life.window_told) {
             life.taken_told = taken;
             life.window_told = window;
@@ -175,7 +175,7 @@ Status Switch::status() const {
                                       .submitted = life.submissions.accepted(),
                                       .taken = life.submissions.taken(),
                                       .outstanding_bytes = life.submissions.outstanding_bytes(),
-                                      .window_bytes = window_of(life)});
+                                      .window_bytes = window_of(channel, life)});
         }
     }
     status.counters = counters_;

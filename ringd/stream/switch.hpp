@@ -47,6 +47,10 @@ struct SwitchConfig {
     // acknowledge; without a connection it is detached at once. Above the hard bound always.
     std::size_t retention_bytes_max = std::size_t{16} << 20u;
     std::size_t retention_bytes_hard = std::size_t{96} << 20u;
+    // Above the first the members are asked to send nothing on the channel, until it is below the
+    // second: what is under way everywhere then still fits below retention_bytes_max.
+    std::size_t retention_bytes_stop = std::size_t{8} << 20u;
+    std::size_t retention_bytes_go = std::size_t{2} << 20u;
     std::size_t in_flight_bytes_max = std::size_t{4} << 20u;  // Sent and not acknowledged.
     Duration grace = std::chrono::seconds(10);                // Without a connection.
     Duration stall_max = std::chrono::seconds(5);
@@ -118,7 +122,9 @@ class Switch {
         // the last one is not ending.
         std::deque<Life> lives;
         std::map<ConnectionId, Observer> observers;
-        std::int64_t credit_bytes = 0;  // To submit in this round; below 0: taken in advance.
+        std::set<base::NodeId> stopped;  // Members whose service can't keep up.
+        bool stop_told = false;          // Ours can't, and we have said so.
+        std::int64_t credit_bytes = 0;   // To submit in this round; below 0: taken in advance.
     };
     struct Connection {
         std::string channel;
@@ -141,6 +147,7 @@ class Switch {
     void on_item(Instant now, const totem::Deliver& delivered, Item& item);
     void on_change(base::NodeId sender, const AttachItem& item);
     void on_change(base::NodeId sender, const DetachItem& item);
+    void on_flow(base::NodeId sender, const FlowItem& item);
     void on_submit(Instant now, const totem::Deliver& delivered, protocol::Submit& submit);
     void issue_view(Channel& channel);
     void issue_view(Channel& channel, ConnectionId connection, Observer& observer);
@@ -159,7 +166,8 @@ class Switch {
     void end(Life& life, const std::string& reason);
     void move_on(const std::string& name, Channel& channel);
     void watch_retention(Instant now, Life& life);
-    [[nodiscard]] std::uint64_t window_of(const Life& life) const;
+    void watch_flow(const std::string& name, Channel& channel);
+    [[nodiscard]] std::uint64_t window_of(const Channel& channel, const Life& life) const;
     [[nodiscard]] Life* life_of(ConnectionId connection);
     [[nodiscard]] Life* listener(Channel& channel) const;
     void forget_if_unused(const std::string& name);

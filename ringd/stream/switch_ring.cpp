@@ -44,6 +44,9 @@ void Switch::install(Instant now, const totem::InstallConfiguration& configurati
     }
     sync_.reset();
     for (auto& [name, channel] : channels_) {
+        std::erase_if(channel.stopped, [&](base::NodeId node) {
+            return !std::ranges::binary_search(members_, node);
+        });
         channel.membership.start_ring(members_);
         issue_view(channel);
         if (!channel.lives.empty()) watch_retention(now, channel.lives.front());
@@ -111,6 +114,10 @@ void Switch::finish_exchange(Instant now) {
         channel->second.membership.start_ring(
             is_used ? std::move(attached->second) : std::map<base::NodeId, Membership::Member>{});
         issue_view(channel->second);
+        // Those who came don't know who is stopped: who still is says it again.
+        channel->second.stopped.clear();
+        channel->second.stop_told = false;
+        watch_flow(channel->first, channel->second);
         if (!channel->second.lives.empty()) watch_retention(now, channel->second.lives.front());
         move_on(channel->first, channel->second);
         const bool is_idle =
@@ -143,6 +150,8 @@ void Switch::on_item(Instant now, const totem::Deliver& delivered, Item& item) {
         on_change(delivered.sender, *attach);
     } else if (const auto* detach = std::get_if<DetachItem>(&item)) {
         on_change(delivered.sender, *detach);
+    } else if (const auto* flow = std::get_if<FlowItem>(&item)) {
+        on_flow(delivered.sender, *flow);
     } else {
         on_submit(now, delivered, std::get<protocol::Submit>(item));
     }
@@ -159,8 +168,22 @@ void Switch::on_change(base::NodeId sender, const DetachItem& item) {
     const auto found = channels_.find(item.channel);
     if (found == channels_.end()) return;
     Channel& channel = found->second;
-    if (channel.membership.detach(sender, item.incarnation)) issue_view(channel);
+    if (channel.membership.detach(sender, item.incarnation)) {
+        channel.stopped.erase(sender);
+        if (sender == config_.self) channel.stop_told = false;
+        issue_view(channel);
+    }
     move_on(item.channel, channel);
+}
+
+void Switch::on_flow(base::NodeId sender, const FlowItem& item) {
+    const auto found = channels_.find(item.channel);
+    if (found == channels_.end()) return;
+    if (item.stopped) {
+        found->second.stopped.insert(sender);
+    } else {
+        found->second.stopped.erase(sender);
+    }
 }
 
 void Switch::on_submit(Instant now, const totem::Deliver& delivered, protocol::Submit& submit) {
@@ -209,6 +232,7 @@ void Switch::on_submit(Instant now, const totem::Deliver& delivered, protocol::S
     }
     if (Life* life = listener(channel)) {
         life->log.append(std::move(batch));
+        watch_flow(submit.channel, channel);
         watch_retention(now, *life);
     }
     move_on(submit.channel, channel);

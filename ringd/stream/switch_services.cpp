@@ -125,7 +125,7 @@ void Switch::connect(ConnectionId connection, Life& life, bool resumed) {
     life.connection = connection;
     life.grace_ends.reset();
     life.taken_told = life.submissions.taken();
-    life.window_told = window_of(life);
+    life.window_told = window_of(channels_.at(connections_.at(connection).channel), life);
     send(connection, Attached{.self = config_.self,
                               .resumed = resumed,
                               .taken = life.taken_told,
@@ -156,6 +156,8 @@ void Switch::on_frame(Instant now, ConnectionId from, Life& life, const protocol
         refuse(from, false, "acknowledged an event that was not sent");
         return;
     }
+    const std::string& name = connections_.at(from).channel;
+    watch_flow(name, channels_.at(name));
     watch_retention(now, life);
 }
 
@@ -174,8 +176,19 @@ void Switch::watch_retention(Instant now, Life& life) {
     if (!life.stall_ends) life.stall_ends = now + config_.stall_max;
 }
 
-std::uint64_t Switch::window_of(const Life& life) const {
-    return life.stall_ends ? 0 : config_.window_bytes;
+// Long before our service has to be given up, all members stop to send on its channel.
+void Switch::watch_flow(const std::string& name, Channel& channel) {
+    const std::size_t retained =
+        channel.lives.empty() ? 0 : channel.lives.front().log.retained_bytes();
+    const bool must_stop = retained > config_.retention_bytes_stop;
+    const bool may_go = retained <= config_.retention_bytes_go;
+    if (channel.stop_told ? !may_go : !must_stop) return;
+    channel.stop_told = !channel.stop_told;
+    control_.push_back(encode_item(FlowItem{.channel = name, .stopped = channel.stop_told}));
+}
+
+std::uint64_t Switch::window_of(const Channel& channel, const Life& life) const {
+    return life.stall_ends || !channel.stopped.empty() ? 0 : config_.window_bytes;
 }
 
 // ---------------------------------------------------------------- ending
