@@ -54,7 +54,10 @@ struct ClientSession {
     bool ending = false;  // End was submitted.
     std::map<GroupHandle, Request> asked;
 
-    std::uint64_t received = 0;          // Number of the last multicast from the client.
+    std::uint64_t received = 0;  // Number of the last multicast from the client.
+    // The last part received was not the last of its message: whoever sends it may be waiting for
+    // credit in that call and take no events meanwhile, so that a stop would hold it for ever.
+    bool is_inside_message = false;
     std::size_t outstanding_bytes = 0;   // Received and not in the order.
     std::size_t uncredited_bytes = 0;    // In the order since the last Credit.
     std::size_t told_window = 0;         // In the last Credit or Welcome.

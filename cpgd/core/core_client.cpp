@@ -5,6 +5,13 @@
 #include "cpgd/core/core.hpp"
 
 namespace cpg {
+namespace {
+
+// A message up to this size that was begun is also finished while its group is stopped. What all
+// members may send through a stop must stay well below SessionLimits::hard_bytes.
+constexpr std::uint64_t kMessageThroughStopMax = std::uint64_t{8} << 20u;
+
+}  // namespace
 
 namespace api = protocol::cpg;
 
@@ -277,6 +284,11 @@ void Core::serve(Context& context, ConnectionId connection, ClientSession& sessi
         break_off(context, connection);
         return;
     }
+    using Part = api::Mcast::Part;
+    const bool is_open = mcast.part == Part::First || mcast.part == Part::Middle;
+    const bool is_inside = is_open && mcast.message_bytes <= kMessageThroughStopMax;
+    if (is_inside != session.is_inside_message) is_window_due_ = true;
+    session.is_inside_message = is_inside;
     session.received = mcast.number;
     session.outstanding_bytes += cost;
     ++counters_.multicasts;

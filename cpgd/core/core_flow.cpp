@@ -52,7 +52,7 @@ std::size_t Core::window_of(const ClientSession& session) const {
     const bool is_stopped = std::ranges::any_of(known->handles, [this](const auto& handle) {
         return !groups_.at(handle.second).stopped_by.empty();
     });
-    return is_stopped ? 0 : config_.session.window_bytes;
+    return is_stopped && !session.is_inside_message ? 0 : config_.session.window_bytes;
 }
 
 void Core::send_credit(Context& context) {

@@ -36,6 +36,7 @@ Status Core::status() const {
         session.events = client.next_event - 1;
         session.acknowledged = client.acknowledged;
         session.queued_bytes = client.queued_bytes;
+        session.held_bytes = client.held_bytes;
         session.outstanding_bytes = client.outstanding_bytes;
         session.window_bytes = client.told_window;
         const Session* known = groups_.find({self_, id});

@@ -37,6 +37,7 @@ struct SessionStatus {
     std::uint64_t events = 0;        // Made.
     std::uint64_t acknowledged = 0;  // Of these.
     std::size_t queued_bytes = 0;
+    std::size_t held_bytes = 0;         // Of batches that the queue keeps alive.
     std::size_t outstanding_bytes = 0;  // From it, not in the order yet.
     std::size_t window_bytes = 0;
 };

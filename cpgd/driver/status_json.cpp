@@ -40,6 +40,7 @@ json session_json(const cpg::SessionStatus& session) {
             {"events", session.events},
             {"acknowledged", session.acknowledged},
             {"queued_bytes", session.queued_bytes},
+            {"held_bytes", session.held_bytes},
             {"outstanding_bytes", session.outstanding_bytes},
             {"window_bytes", session.window_bytes}};
 }
