@@ -8,8 +8,8 @@ def story(cluster):
     host = cluster.hosts[3]
     state = host.folder / "state"
     state.mkdir()
-    host.run(["sh", "-ec", f"mount -t tmpfs -o size=4k tmpfs {state}; chmod 777 {state}; "
-              f"head -c 4096 /dev/zero > {state}/filler"], check=True)
+    host.run(["sh", "-ec", f"mount -t tmpfs -o size=16k tmpfs {state}; chmod 777 {state}; "
+              f"head -c 16384 /dev/zero > {state}/filler"], check=True)
     cluster.start()
     loads = cluster.load(1, 2)
     cluster.wait_members(loads, [1, 2])

@@ -161,7 +161,7 @@ void Supervisor::start_daemon(Daemon& daemon) {
     const auto pid = node::start(program);
     if (!pid) {
         const base::Duration delay =
-            std::max<base::Duration>(daemon.delay.after({}), RestartDelay::kFirst);
+            std::max<base::Duration>(daemon.delay.after(false), RestartDelay::kFirst);
         daemon.restart_at = os::now() + delay;
         log_.error("cannot start daemon, retrying",
                    {{"DAEMON", daemon.name}, {"ERROR", pid.error().text()}});
@@ -234,7 +234,7 @@ void Supervisor::on_death(Daemon& daemon, int status) {
         return;
     }
     if (is_ring) send_obituary();
-    const base::Duration delay = daemon.delay.after(lived);
+    const base::Duration delay = daemon.delay.after(daemon.is_ready);
     daemon.restart_at = now + delay;
     log_.error(
         "daemon died, restarting",

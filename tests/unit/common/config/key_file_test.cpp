@@ -3,7 +3,7 @@
 #include <doctest/doctest.h>
 #include <unistd.h>
 
-#include "temporary_folder.hpp"
+#include "tests/unit/common/config/temporary_folder.hpp"
 
 TEST_CASE("a generated key is read back, and only its owner may read the file") {
     const TemporaryFolder folder;

@@ -2,7 +2,7 @@
 
 #include <doctest/doctest.h>
 
-#include "temporary_folder.hpp"
+#include "tests/unit/common/config/temporary_folder.hpp"
 
 namespace {
 

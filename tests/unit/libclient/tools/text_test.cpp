@@ -21,9 +21,9 @@ TEST_CASE("scalars stand behind their names, lists of objects are tables") {
         {"links", {{{"link", 0}, {"up", true}}, {{"link", 1}, {"address", "10.0.0.1"}}}},
         {"token", {{"rotation_us", 1.5}}}};
     CHECK(haloctl::status_text(status) ==
-          "is slow:  no\n"
-          "members:  1 2 3\n"
-          "state:    operational\n"
+          "is slow: no\n"
+          "members: 1 2 3\n"
+          "state:   operational\n"
           "links\n"
           "  link  up   address\n"
           "  0     yes  -\n"
