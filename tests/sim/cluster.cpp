@@ -17,6 +17,7 @@ constexpr std::size_t kFinalMessages = 2;                 // Of each node, at th
 Cluster::Cluster(const Plan& plan, Trace& trace, Tamper tamper)
     : plan_(plan),
       trace_(trace),
+      tap_(trace),
       tamper_(std::move(tamper)),
       now_(kStart),
       network_(plan),
@@ -186,6 +187,9 @@ void Cluster::on(Turn& it) {
 void Cluster::on(Tell& tell) {
     Host& host = hosts_[tell.node];
     if (!host.is_running() || host.who.life != tell.life) return;
+    // The configuration as it is by now, not as it was when the news set out.
+    if (auto* peers = std::get_if<totem::PeersConfigured>(&tell.event))
+        peers->peers = peers_of(host);
     host.told.push_back(tell.event);
     turn_within(host, plan_.turn_latency);
 }

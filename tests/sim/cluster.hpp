@@ -10,6 +10,7 @@
 #include "tests/sim/plan.hpp"
 #include "tests/sim/schedule.hpp"
 #include "tests/sim/trace.hpp"
+#include "tests/sim/wire.hpp"
 
 namespace sim {
 
@@ -104,6 +105,7 @@ class Cluster {
 
     const Plan& plan_;
     Trace& trace_;
+    WireTap tap_;
     Tamper tamper_;
     base::Instant now_;
     Schedule schedule_;

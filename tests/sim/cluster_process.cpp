@@ -3,7 +3,6 @@
 
 #include "tests/sim/cluster.hpp"
 #include "tests/sim/payload.hpp"
-#include "tests/sim/wire.hpp"
 
 namespace sim {
 namespace {
@@ -120,7 +119,7 @@ bool Cluster::step_packets(Host& host) {
         Inbound inbound = std::move(host.socket.front());
         host.socket.pop_front();
         host.socket_bytes -= inbound.packet.size();
-        note_received(trace_, now_, host.who, inbound.packet);
+        tap_.received(now_, host.who, inbound.from, inbound.packet);
         const totem::Event event = totem::PacketArrived{
             .from = inbound.from, .link = inbound.link, .packet = std::move(inbound.packet)};
         if (!step(host, event)) return false;
@@ -171,12 +170,12 @@ bool Cluster::act(Host& host) {
 }
 
 void Cluster::act(Host& host, const totem::SendTo& action) {
-    note_sent(trace_, now_, host.who, action.packet);
+    tap_.sent(now_, host.who, action.packet);
     send(host, action.to, action.link, action.packet);
 }
 
 void Cluster::act(Host& host, const totem::SendToAll& action) {
-    note_sent(trace_, now_, host.who, action.packet);
+    tap_.sent(now_, host.who, action.packet);
     if (action.audience == totem::SendToAll::Audience::Members) {
         for (const base::NodeId to : host.audience)
             send(host, to, std::nullopt, action.packet);

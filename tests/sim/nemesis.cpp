@@ -8,6 +8,9 @@ namespace {
 using std::chrono::microseconds;
 using std::chrono::milliseconds;
 
+// What the smallest allowed path carries.
+constexpr std::size_t kPacketBytesMin = 560;
+
 class Nemesis {
   public:
     Nemesis(Random& random, Plan& plan) : random_(random), plan_(plan) {}
@@ -148,7 +151,7 @@ class Nemesis {
         }
         if (kind == 6) return add_flood();
         push(SmallPackets{.packet_bytes_max =
-                              random_.between(500, plan_.settings.packet_bytes_max)});
+                              random_.between(kPacketBytesMin, plan_.settings.packet_bytes_max)});
     }
 
     void add_flood() {

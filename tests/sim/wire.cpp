@@ -40,24 +40,36 @@ What read_commit_token(const base::Buffer& packet) {
 
 }  // namespace
 
-void note_sent(Trace& trace, base::Instant now, Process who, const base::Buffer& packet) {
+void WireTap::sent(base::Instant now, Process who, const base::Buffer& packet) {
     using totem::PacketType;
     const auto type = totem::type_of(packet.bytes());
     if (!type) {
-        trace.push_back({now, who, Malformed{.bytes = packet.size()}});
+        trace_.push_back({now, who, Malformed{.bytes = packet.size()}});
     } else if (type == PacketType::Data) {
-        trace.push_back({now, who, read_data(packet)});
+        trace_.push_back({now, who, read_data(packet)});
     } else if (type == PacketType::Token) {
-        trace.push_back({now, who, read_token(packet)});
+        trace_.push_back({now, who, read_token(packet)});
     } else if (type == PacketType::CommitToken) {
-        trace.push_back({now, who, read_commit_token(packet)});
+        trace_.push_back({now, who, read_commit_token(packet)});
+    } else if (type == PacketType::Part) {
+        const auto part = totem::decode_part(packet);
+        const auto whole = part ? leaving_[who].add(*part) : std::nullopt;
+        if (!part) trace_.push_back({now, who, Malformed{.bytes = packet.size()}});
+        if (whole) sent(now, who, *whole);
     }
 }
 
-void note_received(Trace& trace, base::Instant now, Process who, const base::Buffer& packet) {
-    if (totem::type_of(packet.bytes()) != totem::PacketType::Data) return;
-    const auto data = totem::decode_data(packet);
-    if (data) trace.push_back({now, who, DataReceived{.ring = data->ring, .seq = data->seq}});
+void WireTap::received(base::Instant now, Process who, base::NodeId from,
+                       const base::Buffer& packet) {
+    const auto type = totem::type_of(packet.bytes());
+    if (type == totem::PacketType::Data) {
+        const auto data = totem::decode_data(packet);
+        if (data) trace_.push_back({now, who, DataReceived{.ring = data->ring, .seq = data->seq}});
+    } else if (type == totem::PacketType::Part) {
+        const auto part = totem::decode_part(packet);
+        const auto whole = part ? arriving_[{who, from}].add(*part) : std::nullopt;
+        if (whole) received(now, who, from, *whole);
+    }
 }
 
 }  // namespace sim

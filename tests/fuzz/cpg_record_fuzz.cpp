@@ -1,0 +1,19 @@
+// Any bytes as a batch of another node's cpgd: no crash, and what decodes encodes to the same
+// bytes.
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <span>
+
+#include "common/base/invariant.hpp"
+#include "cpgd/core/record.hpp"
+
+// NOLINTNEXTLINE(readability-identifier-naming): the name is libFuzzer's.
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+    const base::Buffer input = base::Buffer::copy_of(std::as_bytes(std::span(data, size)));
+    const auto batch = cpg::decode_batch(input);
+    if (!batch) return 0;
+    const base::Buffer again = cpg::encode_batch(*batch);
+    INVARIANT(std::ranges::equal(again.bytes(), input.bytes()));
+    return 0;
+}

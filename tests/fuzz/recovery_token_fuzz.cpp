@@ -1,0 +1,16 @@
+// Whatever decodes must encode to the same bytes: one wire form for each token of recovery, and no
+// crash.
+#include <algorithm>
+
+#include "common/base/invariant.hpp"
+#include "ringd/totem/recovery_token.hpp"
+
+// NOLINTNEXTLINE(readability-identifier-naming): the name is libFuzzer's.
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+    const auto packet = std::as_bytes(std::span(data, size));
+    const auto value = totem::decode_recovery_token(packet);
+    if (!value) return 0;
+    const base::Buffer again = totem::encode_recovery_token(*value);
+    INVARIANT(std::ranges::equal(packet, again.bytes()));
+    return 0;
+}
