@@ -39,7 +39,8 @@ json drops_json(const transport::DropCounters& drops) {
 // Those that happened: for the status, where a cause that is there at all is news.
 json seen_drops_json(const transport::DropCounters& drops) {
     json result = json::object();
-    for (const auto& [cause, count] : drops_json(drops).items()) {
+    const json all = drops_json(drops);  // items() does not keep it alive.
+    for (const auto& [cause, count] : all.items()) {
         if (count != 0) result[cause] = count;
     }
     return result;

@@ -131,6 +131,8 @@ def segments(life):
         elif ring is None or (event[1] == ring and index == 1):
             ring = event[1]
         elif event[1] == ring:
+            continue  # Said again: cpgd of a member came or went within the ring.
+        elif any(event[1] == earlier[0] for earlier in found):
             raise Violation(f"a ring is installed once: {life}: {event}")
         else:
             found.append((ring, events, event[1], begins_whole))

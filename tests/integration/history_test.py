@@ -100,7 +100,7 @@ class HistoryTest(unittest.TestCase):
 
     def test_a_ring_installed_twice(self):
         def plant(one, two, three):
-            two.events.append(("R", (1, 8), (1, 2)))
+            two.events.append(next(event for event in two.events if event[0] == "R"))
         self.caught("a ring is installed once", plant)
 
     def test_a_message_of_a_stranger(self):

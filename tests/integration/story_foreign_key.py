@@ -27,7 +27,7 @@ def story(cluster):
     cluster.wait_members(stranger, [3])
     text = lab.json.dumps(cluster.status(1))
     assert "foreign" in text, f"no counter of foreign packets in the status: {text[:2000]}"
-    cluster.drain()
+    cluster.drain(loads)
     cluster.judge(least_messages=1000)
 
 
