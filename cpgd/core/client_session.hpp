@@ -58,10 +58,11 @@ struct ClientSession {
     // The last part received was not the last of its message: whoever sends it may be waiting for
     // credit in that call and take no events meanwhile, so that a stop would hold it for ever.
     bool is_inside_message = false;
-    std::size_t outstanding_bytes = 0;   // Received and not in the order.
-    std::size_t uncredited_bytes = 0;    // In the order since the last Credit.
-    std::size_t told_window = 0;         // In the last Credit or Welcome.
-    std::size_t since_closed_bytes = 0;  // Received since the window was told to be 0.
+    std::size_t outstanding_bytes = 0;  // Received and not in the order.
+    std::size_t uncredited_bytes = 0;   // In the order since the last Credit.
+    std::size_t told_window = 0;        // In the last Credit or Welcome.
+    bool told_stop = false;             // That one of its groups is stopped.
+    std::size_t since_stop_bytes = 0;   // Received since then.
 
     std::deque<QueuedEvent> queue;
     std::uint64_t next_event = 1;

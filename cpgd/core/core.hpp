@@ -201,6 +201,7 @@ class Core {
     void look_at_queue(Context& context, ClientSession& session);
     void submit_flow();
     void send_credit(Context& context);
+    [[nodiscard]] bool is_stopped(const ClientSession& session) const;
     [[nodiscard]] std::size_t window_of(const ClientSession& session) const;
 
     [[nodiscard]] SessionKey key_of(const ClientSession& session) const {

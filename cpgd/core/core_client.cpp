@@ -142,7 +142,6 @@ void Core::welcome(Context& context, ClientSession& session, bool resumed,
                    ConnectionId connection) {
     session.told_window = window_of(session);
     session.uncredited_bytes = 0;
-    session.since_closed_bytes = 0;
     context.actions.emplace_back(
         SendToClient{.connection = connection,
                      .frame = api::Welcome{.session = session.id,
@@ -275,12 +274,12 @@ void Core::serve(Context& context, ConnectionId connection, ClientSession& sessi
                  const api::Mcast& mcast) {
     if (mcast.number <= session.received) return;  // We had it before the client came back.
     const std::size_t cost = mcast_cost(mcast.payload.size());
-    session.since_closed_bytes += session.told_window == 0 ? cost : 0;
+    session.since_stop_bytes += session.told_stop ? cost : 0;
     // One message longer than the window may come when nothing is outstanding.
     const std::size_t bound = config_.session.window_bytes + mcast_cost(api::kPartBytesMax);
     const bool is_in_order = mcast.number == session.received + 1;
     if (!is_in_order || session.outstanding_bytes + cost > bound ||
-        session.since_closed_bytes > bound) {
+        session.since_stop_bytes > bound + kMessageThroughStopMax) {
         break_off(context, connection);
         return;
     }

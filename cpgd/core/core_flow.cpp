@@ -46,18 +46,25 @@ void Core::submit_flow() {
     stops_ = std::move(slow);
 }
 
-std::size_t Core::window_of(const ClientSession& session) const {
+bool Core::is_stopped(const ClientSession& session) const {
     const Session* known = groups_.find(key_of(session));
-    if (known == nullptr) return config_.session.window_bytes;
-    const bool is_stopped = std::ranges::any_of(known->handles, [this](const auto& handle) {
-        return !groups_.at(handle.second).stopped_by.empty();
-    });
-    return is_stopped && !session.is_inside_message ? 0 : config_.session.window_bytes;
+    return known != nullptr && std::ranges::any_of(known->handles, [this](const auto& handle) {
+               return !groups_.at(handle.second).stopped_by.empty();
+           });
+}
+
+std::size_t Core::window_of(const ClientSession& session) const {
+    const bool is_open = session.is_inside_message || !is_stopped(session);
+    return is_open ? config_.session.window_bytes : 0;
 }
 
 void Core::send_credit(Context& context) {
     for (auto& [id, client] : clients_) {
         if (!client.requests) continue;
+        if (is_window_due_) {
+            client.told_stop = is_stopped(client);
+            if (!client.told_stop) client.since_stop_bytes = 0;
+        }
         const std::size_t window = is_window_due_ ? window_of(client) : client.told_window;
         const bool is_due =
             client.uncredited_bytes * kCreditsAWindow >= config_.session.window_bytes;
@@ -65,7 +72,6 @@ void Core::send_credit(Context& context) {
         const Session* known = groups_.find(key_of(client));
         client.uncredited_bytes = 0;
         client.told_window = window;
-        client.since_closed_bytes = 0;
         context.actions.emplace_back(SendToClient{
             .connection = *client.requests,
             .frame = protocol::cpg::Credit{.taken = known == nullptr ? 0 : known->number,

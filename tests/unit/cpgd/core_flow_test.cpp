@@ -90,6 +90,31 @@ TEST_CASE("a member that holds back less than the mark is never stuck") {
     CHECK(scene.sender.window > 0);
 }
 
+TEST_CASE("what a sender under way brings to a stuck member is bounded") {
+    cpg::Config config = small_bounds();
+    config.session.hard_bytes = std::size_t{64} << 10u;
+    Scene scene(config);
+    scene.send(scene.sender, 400);  // It does not look at its window.
+    const cpg::Status status = scene.cluster.core(2).status();
+    CHECK(status.counters.sessions_overflowed == 1);
+    CHECK(status.sessions.empty());
+    CHECK(scene.cluster.core(1).status().groups[0].members.size() == 1);
+}
+
+TEST_CASE("a sender that goes on for long after it was stopped loses its session") {
+    cpg::Config config = small_bounds();
+    config.session.hard_bytes = std::size_t{64} << 20u;
+    Scene scene(config);
+    const auto big = std::string(std::size_t{500} << 10u, 'x');
+    for (int i = 0; i < 60 && scene.sender.is_welcome; ++i) {
+        scene.cluster.send(scene.sender, big);
+        scene.cluster.settle();
+    }
+    CHECK_FALSE(scene.sender.is_welcome);
+    CHECK(scene.cluster.core(1).status().counters.protocol_errors == 1);
+    CHECK(scene.cluster.core(2).status().sessions.size() == 1);
+}
+
 TEST_CASE("what clients sent waits while the channel has no room") {
     Scene scene({});
     scene.cluster.room = 0;

@@ -222,7 +222,8 @@ void ToyCluster::step(NodeId id, const cpg::Event& event) {
     // A client may get an event much later than its node came to it.
     for (const cpg::SessionStatus& session : node.core.status().sessions) {
         auto& tags = tags_[{id, session.kernel_pid}];
-        for (std::uint64_t made = session.acknowledged + 1; made <= session.events; ++made) {
+        const std::uint64_t tagged = tags.empty() ? 0 : tags.rbegin()->first;
+        for (std::uint64_t made = tagged + 1; made <= session.events; ++made) {
             (void)tags.try_emplace(made, node.tag);
         }
     }
