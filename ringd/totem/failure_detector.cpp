@@ -105,8 +105,8 @@ void FailureDetector::heartbeat_arrived(base::NodeId peer, LinkId link, const He
     }
     path->last_beat = now;
 
-    ++path->beats_since_down;
-    const bool proven = !state.ever_heard || path->beats_since_down >= kBeatsToRevive;
+    if (path->beats_since_down) ++*path->beats_since_down;
+    const bool proven = !path->beats_since_down || *path->beats_since_down >= kBeatsToRevive;
     if (path->health.up || (proven && path->has_carrier)) {
         path->health.up = true;
         path->health.last_heard = now;
@@ -142,7 +142,7 @@ void FailureDetector::link_changed(LinkId link, bool has_carrier, Instant now) {
             path.has_carrier = has_carrier;
             if (!has_carrier) path.health.up = false;
             // Our own cable is back: that says nothing against the peer, so no probation.
-            path.beats_since_down = kBeatsToRevive;
+            path.beats_since_down.reset();
             path.beat_due = now;
             path.reply_due = true;
         }
@@ -158,7 +158,7 @@ void FailureDetector::convict(base::NodeId peer, const Incarnation& incarnation)
     take_down(found->second);
     // What comes next is another process, with nothing to be held against it.
     for (Path& path : found->second.paths)
-        path.beats_since_down = kBeatsToRevive;
+        path.beats_since_down.reset();
 }
 
 void FailureDetector::accuse(base::NodeId peer, Instant now) {

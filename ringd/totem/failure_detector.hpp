@@ -78,7 +78,8 @@ class FailureDetector {
         Instant beat_due{};
         bool reply_due = false;
         bool has_carrier = true;
-        std::uint32_t beats_since_down = 0;
+        // None: it was never down, and the first heartbeat counts.
+        std::optional<std::uint32_t> beats_since_down{};
     };
     struct PeerState {
         std::vector<Path> paths;
