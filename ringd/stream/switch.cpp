@@ -64,7 +64,9 @@ void Switch::take_submissions(std::size_t room, std::vector<totem::Submitted>& s
 bool Switch::waits(const Channel& channel) {
     if (channel.lives.empty() || !channel.lives.front().attach_submitted) return false;
     const Submissions& submissions = channel.lives.front().submissions;
-    return submissions.next(true) != nullptr || submissions.next(false) != nullptr;
+    if (submissions.next(true) != nullptr) return true;
+    // An exchange of states goes on in a channel that is stopped: it is what a member waits for.
+    return channel.stopped.empty() && submissions.next(false) != nullptr;
 }
 
 bool Switch::submit_next_of(Channel& channel, std::size_t& room,

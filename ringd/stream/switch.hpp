@@ -43,14 +43,12 @@ using ConnectionId = base::Strong<struct ConnectionIdTag, std::uint64_t>;
 struct SwitchConfig {
     base::NodeId self{};
     std::size_t window_bytes = std::size_t{4} << 20u;  // Submitted and not taken, a service.
-    // Events kept for a service. Above it the service's window is 0, and it has `stall_max` to
-    // acknowledge; without a connection it is detached at once. Above the hard bound always.
-    std::size_t retention_bytes_max = std::size_t{16} << 20u;
+    // Events kept for a service. Above a quarter of it nobody may send on its channel until they
+    // are below a sixteenth; if that takes longer than `stall_max` the service is detached, as it
+    // is above the whole while it has no connection, and above the hard bound always: what is under
+    // way everywhere when the channel stops has its place below that.
+    std::size_t retention_bytes_max = std::size_t{32} << 20u;
     std::size_t retention_bytes_hard = std::size_t{96} << 20u;
-    // Above the first the members are asked to send nothing on the channel, until it is below the
-    // second: what is under way everywhere then still fits below retention_bytes_max.
-    std::size_t retention_bytes_stop = std::size_t{8} << 20u;
-    std::size_t retention_bytes_go = std::size_t{2} << 20u;
     std::size_t in_flight_bytes_max = std::size_t{4} << 20u;  // Sent and not acknowledged.
     Duration grace = std::chrono::seconds(10);                // Without a connection.
     Duration stall_max = std::chrono::seconds(5);
@@ -104,7 +102,7 @@ class Switch {
         Follower follower;
         std::optional<ConnectionId> connection;
         std::optional<Instant> grace_ends;  // While there is no connection.
-        std::optional<Instant> stall_ends;  // While the retention is full.
+        std::optional<Instant> stall_ends;  // While it stops its channel.
         bool attach_submitted = false;
         bool ending = false;  // Takes nothing more; detached when all its items have their place.
         bool detach_submitted = false;
@@ -165,8 +163,7 @@ class Switch {
     void connect(ConnectionId connection, Life& life, bool resumed);
     void end(Life& life, const std::string& reason);
     void move_on(const std::string& name, Channel& channel);
-    void watch_retention(Instant now, Life& life);
-    void watch_flow(const std::string& name, Channel& channel);
+    void watch_retention(Instant now, const std::string& name, Channel& channel);
     [[nodiscard]] std::uint64_t window_of(const Channel& channel, const Life& life) const;
     [[nodiscard]] Life* life_of(ConnectionId connection);
     [[nodiscard]] Life* listener(Channel& channel) const;

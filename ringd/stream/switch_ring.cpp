@@ -49,7 +49,7 @@ void Switch::install(Instant now, const totem::InstallConfiguration& configurati
         });
         channel.membership.start_ring(members_);
         issue_view(channel);
-        if (!channel.lives.empty()) watch_retention(now, channel.lives.front());
+        watch_retention(now, name, channel);
         move_on(name, channel);
     }
 }
@@ -68,7 +68,7 @@ void Switch::throw_back(const std::deque<totem::Deliver>& held) {
                 if (life.incarnation != submit->incarnation) continue;
                 life.submissions.thrown_back(submit->number, submit->urgent);
             }
-        } else if (!std::holds_alternative<SyncItem>(*item)) {
+        } else if (!std::holds_alternative<FlowItem>(*item)) {  // That is said anew anyway.
             control_.push_back(delivered.payload);
         }
     }
@@ -117,8 +117,7 @@ void Switch::finish_exchange(Instant now) {
         // Those who came don't know who is stopped: who still is says it again.
         channel->second.stopped.clear();
         channel->second.stop_told = false;
-        watch_flow(channel->first, channel->second);
-        if (!channel->second.lives.empty()) watch_retention(now, channel->second.lives.front());
+        watch_retention(now, channel->first, channel->second);
         move_on(channel->first, channel->second);
         const bool is_idle =
             !is_used && channel->second.lives.empty() && channel->second.observers.empty();
@@ -179,10 +178,16 @@ void Switch::on_change(base::NodeId sender, const DetachItem& item) {
 void Switch::on_flow(base::NodeId sender, const FlowItem& item) {
     const auto found = channels_.find(item.channel);
     if (found == channels_.end()) return;
-    if (item.stopped) {
-        found->second.stopped.insert(sender);
-    } else {
-        found->second.stopped.erase(sender);
+    Channel& channel = found->second;
+    if (!item.stopped) {
+        channel.stopped.erase(sender);
+    } else if (channel.membership.members().contains(sender)) {
+        channel.stopped.insert(sender);
+    }
+    // Said before an exchange and ordered after it, when it was forgotten that it was said.
+    if (sender == config_.self && item.stopped != channel.stop_told) {
+        control_.push_back(
+            encode_item(FlowItem{.channel = item.channel, .stopped = channel.stop_told}));
     }
 }
 
@@ -232,8 +237,7 @@ void Switch::on_submit(Instant now, const totem::Deliver& delivered, protocol::S
     }
     if (Life* life = listener(channel)) {
         life->log.append(std::move(batch));
-        watch_flow(submit.channel, channel);
-        watch_retention(now, *life);
+        watch_retention(now, submit.channel, channel);
     }
     move_on(submit.channel, channel);
 }

@@ -118,7 +118,7 @@ void Switch::resume(Instant now, ConnectionId connection, Life& life, const Atta
     }
     connections_[connection] = {.channel = attach.channel, .role = attach.role};
     connect(connection, life, true);
-    watch_retention(now, life);
+    watch_retention(now, attach.channel, channels_.at(attach.channel));
 }
 
 void Switch::connect(ConnectionId connection, Life& life, bool resumed) {
@@ -157,34 +157,32 @@ void Switch::on_frame(Instant now, ConnectionId from, Life& life, const protocol
         return;
     }
     const std::string& name = connections_.at(from).channel;
-    watch_flow(name, channels_.at(name));
-    watch_retention(now, life);
+    watch_retention(now, name, channels_.at(name));
 }
 
-void Switch::watch_retention(Instant now, Life& life) {
-    if (life.ending) return;
+// Long before our service has to be given up, all members stop to send on its channel. They do for
+// `stall_max` only: a service that is stuck must not stop the others for ever.
+void Switch::watch_retention(Instant now, const std::string& name, Channel& channel) {
+    if (channel.lives.empty() || channel.lives.front().ending) return;
+    Life& life = channel.lives.front();
     const std::size_t retained = life.log.retained_bytes();
-    if (retained <= config_.retention_bytes_max) {
-        life.stall_ends.reset();
-        return;
-    }
-    if (!life.connection || retained > config_.retention_bytes_hard) {
+    if (retained > config_.retention_bytes_hard ||
+        (!life.connection && retained > config_.retention_bytes_max)) {
         ++counters_.evicted;
         end(life, "too slow: too many events wait to be acknowledged");
         return;
     }
-    if (!life.stall_ends) life.stall_ends = now + config_.stall_max;
-}
-
-// Long before our service has to be given up, all members stop to send on its channel.
-void Switch::watch_flow(const std::string& name, Channel& channel) {
-    const std::size_t retained =
-        channel.lives.empty() ? 0 : channel.lives.front().log.retained_bytes();
-    const bool must_stop = retained > config_.retention_bytes_stop;
-    const bool may_go = retained <= config_.retention_bytes_go;
-    if (channel.stop_told ? !may_go : !must_stop) return;
-    channel.stop_told = !channel.stop_told;
-    control_.push_back(encode_item(FlowItem{.channel = name, .stopped = channel.stop_told}));
+    const bool must_stop = retained > config_.retention_bytes_max / 4;
+    const bool may_go = retained <= config_.retention_bytes_max / 16;
+    if (channel.stop_told ? may_go : must_stop) {
+        channel.stop_told = !channel.stop_told;
+        control_.push_back(encode_item(FlowItem{.channel = name, .stopped = channel.stop_told}));
+    }
+    if (!channel.stop_told) {
+        life.stall_ends.reset();
+    } else if (!life.stall_ends) {
+        life.stall_ends = now + config_.stall_max;
+    }
 }
 
 std::uint64_t Switch::window_of(const Channel& channel, const Life& life) const {
@@ -202,7 +200,7 @@ void Switch::closed(Instant now, ConnectionId connection) {
     if (life != nullptr) {
         life->connection.reset();
         life->grace_ends = now + config_.grace;
-        watch_retention(now, *life);
+        watch_retention(now, known->second.channel, channel);
         move_on(known->second.channel, channel);
     }
     forget_if_unused(known->second.channel);
