@@ -21,7 +21,11 @@ bool Connectivity::set_heard(base::NodeId node, bool heard) {
 
 bool Connectivity::learn(const Row& row, Source source) {
     if (row.node == own_.node || !configured_.contains(row.node)) return false;
-    if (is_over(row, source)) return false;
+    const auto over = over_.find(row.node);
+    if (over != over_.end() && row.incarnation <= over->second) {
+        if (source == Source::Relayed) return false;
+        over_.erase(over);
+    }
 
     const auto known = rows_.find(row.node);
     if (known == rows_.end()) {
@@ -33,7 +37,7 @@ bool Connectivity::learn(const Row& row, Source source) {
     if (same_run && row.version <= before.version) return false;
     if (!same_run) {
         if (source == Source::Relayed && row.incarnation < before.incarnation) return false;
-        over_[row.node] = before.incarnation;
+        if (before.incarnation < row.incarnation) over_[row.node] = before.incarnation;
     }
     known->second = row;
     return true;
@@ -77,13 +81,6 @@ bool Connectivity::mutual(base::NodeId a, base::NodeId b) const {
     const Row* row_b = row_of(b);
     return row_a != nullptr && row_b != nullptr && row_a->hears.contains(b) &&
            row_b->hears.contains(a);
-}
-
-bool Connectivity::is_over(const Row& row, Source source) const {
-    const auto over = over_.find(row.node);
-    if (over == over_.end()) return false;
-    return row.incarnation == over->second ||
-           (source == Source::Relayed && row.incarnation < over->second);
 }
 
 }  // namespace totem

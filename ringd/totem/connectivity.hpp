@@ -25,8 +25,9 @@ class Connectivity {
     bool set_heard(base::NodeId node, bool heard);
 
     enum class Source : std::uint8_t { Itself, Relayed };
-    // Gives whether something was learnt. Of a node's runs hearsay counts about the latest only;
-    // what the node says itself always counts, unless that run is known to be over.
+    // Gives whether something was learnt. Of a node's runs hearsay counts about the latest only.
+    // What the node says itself always counts: that it comes from a run that is over was ruled out
+    // by the failure detector.
     bool learn(const Row& row, Source source);
 
     // The node's process is gone: rows of this incarnation that still travel are not believed.
@@ -44,8 +45,6 @@ class Connectivity {
     [[nodiscard]] bool mutual(base::NodeId a, base::NodeId b) const;
 
   private:
-    [[nodiscard]] bool is_over(const Row& row, Source source) const;
-
     Row own_;
     NodeSet configured_;
     std::map<base::NodeId, Row> rows_;

@@ -64,20 +64,43 @@ void FailureDetector::packet_arrived(base::NodeId peer, LinkId link, Instant now
     Path* path = path_of(peer, link);
     if (path == nullptr) return;
     PeerState& state = peers_.at(peer);
-    if (state.dead_incarnation) return;
+    if (state.run_over) return;
     state.unreachable = 0;
     state.probing = false;
     // Traffic keeps a path up; only heartbeats bring it up.
     if (path->health.up) path->health.last_heard = now;
 }
 
-void FailureDetector::heartbeat_arrived(base::NodeId peer, LinkId link, const Heartbeat& heartbeat,
+bool FailureDetector::accept_run(PeerState& peer, const Incarnation& incarnation, Instant now) {
+    const bool is_current = peer.run == incarnation && !peer.run_over;
+    if (is_current) return true;
+    const bool is_later = !peer.run || incarnation > *peer.run;
+    if (!is_later) {
+        if (peer.late_run != incarnation) peer.late_beats = 0;
+        peer.late_run = incarnation;
+        if (++peer.late_beats < kBeatsToRevive) return false;
+    }
+    peer.had_run_before = peer.run.has_value();
+    peer.run = incarnation;
+    peer.run_over = false;
+    peer.run_since = now;
+    peer.late_beats = 0;
+    return true;
+}
+
+bool FailureDetector::is_over(base::NodeId peer, const Incarnation& incarnation) const {
+    const auto found = peers_.find(peer);
+    if (found == peers_.end() || !found->second.run) return false;
+    const PeerState& state = found->second;
+    return incarnation < *state.run || (incarnation == *state.run && state.run_over);
+}
+
+bool FailureDetector::heartbeat_arrived(base::NodeId peer, LinkId link, const Heartbeat& heartbeat,
                                         Instant now) {
     Path* path = path_of(peer, link);
-    if (path == nullptr) return;
+    if (path == nullptr) return false;
     PeerState& state = peers_.at(peer);
-    if (state.dead_incarnation == heartbeat.row.incarnation) return;
-    state.dead_incarnation.reset();
+    if (!accept_run(state, heartbeat.row.incarnation, now)) return false;
     state.unreachable = 0;
     state.probing = false;
 
@@ -107,12 +130,14 @@ void FailureDetector::heartbeat_arrived(base::NodeId peer, LinkId link, const He
 
     if (path->beats_since_down) ++*path->beats_since_down;
     const bool proven = !path->beats_since_down || *path->beats_since_down >= kBeatsToRevive;
-    if (path->health.up || (proven && path->has_carrier)) {
+    // What comes in on a link that is said to be lost proves that it is not.
+    if (path->health.up || proven) {
         path->health.up = true;
         path->health.last_heard = now;
         state.ever_heard = true;
         choose_best(state);
     }
+    return true;
 }
 
 void FailureDetector::port_unreachable(base::NodeId peer, LinkId link, Instant now) {
@@ -139,10 +164,13 @@ void FailureDetector::link_changed(LinkId link, bool has_carrier, Instant now) {
     for (auto& [node, state] : peers_) {
         for (Path& path : state.paths) {
             if (path.health.link != link) continue;
-            path.has_carrier = has_carrier;
-            if (!has_carrier) path.health.up = false;
-            // Our own cable is back: that says nothing against the peer, so no probation.
-            path.beats_since_down.reset();
+            if (has_carrier) {
+                // Our own cable is back: that says nothing against the peer, so no probation.
+                path.beats_since_down.reset();
+            } else {
+                path.health.up = false;
+                path.beats_since_down = 0;
+            }
             path.beat_due = now;
             path.reply_due = true;
         }
@@ -151,10 +179,22 @@ void FailureDetector::link_changed(LinkId link, bool has_carrier, Instant now) {
     next_tick_ = now;
 }
 
-void FailureDetector::convict(base::NodeId peer, const Incarnation& incarnation) {
+bool FailureDetector::obituary(base::NodeId peer, Instant now) {
+    const auto found = peers_.find(peer);
+    if (found == peers_.end()) return false;
+    const PeerState& state = found->second;
+    const bool is_of_run_before =
+        state.had_run_before && now - state.run_since < config_.silence_min;
+    if (is_of_run_before) return false;
+    convict(peer);
+    return true;
+}
+
+void FailureDetector::convict(base::NodeId peer) {
     const auto found = peers_.find(peer);
     if (found == peers_.end()) return;
-    found->second.dead_incarnation = incarnation;
+    found->second.run_over = true;
+    found->second.late_beats = 0;
     take_down(found->second);
     // What comes next is another process, with nothing to be held against it.
     for (Path& path : found->second.paths)

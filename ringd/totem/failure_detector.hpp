@@ -31,12 +31,20 @@ class FailureDetector {
 
     // Any authentic packet.
     void packet_arrived(base::NodeId peer, LinkId link, Instant now);
-    void heartbeat_arrived(base::NodeId peer, LinkId link, const Heartbeat& heartbeat, Instant now);
+    // Gives whether to believe it: a heartbeat of a run that is over, or of an earlier one than
+    // that known, is most likely a late packet. One that keeps coming was wrongly thought to be
+    // over.
+    bool heartbeat_arrived(base::NodeId peer, LinkId link, const Heartbeat& heartbeat, Instant now);
+    // Is this run of the peer over, as far as is known?
+    [[nodiscard]] bool is_over(base::NodeId peer, const Incarnation& incarnation) const;
 
     void port_unreachable(base::NodeId peer, LinkId link, Instant now);
     void link_changed(LinkId link, bool has_carrier, Instant now);
-    // Gone for certain: not heard again before it comes in another incarnation.
-    void convict(base::NodeId peer, const Incarnation& incarnation);
+    // The run is gone for certain.
+    void convict(base::NodeId peer);
+    // Somebody says that a run of the peer is gone, not which one. Gives whether it is convicted:
+    // of a peer that has just been restarted this tells of the run before.
+    bool obituary(base::NodeId peer, Instant now);
     // Somebody else does not hear the peer: half a silence is enough here as well.
     void accuse(base::NodeId peer, Instant now);
     // Not counted as heard before `until`, although it is: it does not come to an agreement.
@@ -77,13 +85,17 @@ class FailureDetector {
         Instant peer_sent_at{};
         Instant beat_due{};
         bool reply_due = false;
-        bool has_carrier = true;
         // None: it was never down, and the first heartbeat counts.
         std::optional<std::uint32_t> beats_since_down{};
     };
     struct PeerState {
         std::vector<Path> paths;
-        std::optional<Incarnation> dead_incarnation{};
+        std::optional<Incarnation> run{};  // The latest that was heard.
+        bool run_over = false;
+        Instant run_since{};
+        bool had_run_before = false;
+        Incarnation late_run{};  // Of which late heartbeats come.
+        std::uint32_t late_beats = 0;
         std::optional<LinkId> best{};
         Instant shunned_until{};
         std::uint32_t unreachable = 0;  // Answers in a row that nobody listens.
@@ -94,6 +106,7 @@ class FailureDetector {
 
     [[nodiscard]] Duration silence_limit(const Path& path) const;
     void take_down(PeerState& peer);
+    static bool accept_run(PeerState& peer, const Incarnation& incarnation, Instant now);
     void choose_best(PeerState& peer);
     Path* path_of(base::NodeId peer, LinkId link);
 

@@ -57,6 +57,11 @@ RecoveryPlan plan_recovery(const CommitToken& token, base::NodeId self) {
     Seq lowest_aru = own.holdings.aru;
     for (const CommitEntry* entry : group)
         lowest_aru = std::min(lowest_aru, entry->holdings.aru);
+    // No member can lag further: what it lacks is not stable, and no more than that is stored.
+    const std::uint64_t high = plan.together.high.value();
+    if (high > 2 * kUnstableSeqsMax) {
+        lowest_aru = std::max(lowest_aru, Seq{high - 2 * kUnstableSeqsMax});
+    }
     for (Seq seq = next(lowest_aru); seq <= plan.together.high; seq = next(seq)) {
         // The holders take turns, so that the load is spread.
         std::vector<std::size_t> holders;

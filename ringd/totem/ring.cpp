@@ -176,7 +176,10 @@ void Ring::handle_heartbeat(Context& context, base::NodeId from, LinkId link,
         context.drop(DropCause::Spoofed);
         return;
     }
-    core_.detector.heartbeat_arrived(from, link, *heartbeat, core_.now);
+    if (!core_.detector.heartbeat_arrived(from, link, *heartbeat, core_.now)) {
+        context.drop(DropCause::Duplicate);
+        return;
+    }
     learn_rows(context, from, {heartbeat->row});
 }
 
@@ -188,6 +191,10 @@ void Ring::handle_join(Context& context, base::NodeId from, const base::Buffer& 
     }
     if (join->rows.front().node != from) {
         context.drop(DropCause::Spoofed);
+        return;
+    }
+    if (core_.detector.is_over(from, join->rows.front().incarnation)) {
+        context.drop(DropCause::Duplicate);  // Late, of a run that is over.
         return;
     }
     learn_rows(context, from, join->rows);
@@ -205,7 +212,7 @@ void Ring::handle_leave(Context& context, base::NodeId from, const base::Buffer&
     const Row* row = core_.connectivity.row_of(from);
     if (row == nullptr || row->incarnation != leave->incarnation) return;
     context.trace(TraceEntry::What::PeerLeft, {}, 0, 0, from);
-    core_.detector.convict(from, leave->incarnation);
+    core_.detector.convict(from);
     core_.connectivity.forget(from);
     rows_changed_ = true;
 }
@@ -257,8 +264,7 @@ void Ring::handle(Context&, const PeerEvidence& event) {
             core_.detector.port_unreachable(event.peer, event.link, core_.now);
             return;
         case PeerEvidence::Kind::Obituary:
-            if (const Row* row = core_.connectivity.row_of(event.peer)) {
-                core_.detector.convict(event.peer, row->incarnation);
+            if (core_.detector.obituary(event.peer, core_.now)) {
                 core_.connectivity.forget(event.peer);
                 rows_changed_ = true;
             }

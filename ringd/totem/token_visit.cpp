@@ -288,6 +288,12 @@ void visit(Context& context, Operational& state, Token token) {
 
     ring.delivery.deliver(ring.store, ring.safe_line, context.actions);
     release_stable(core);
+    // Nobody brings the token back to a ring of one: what did not fit this visit goes with another.
+    if (members == 1 && !visit.fresh.empty() && !core.queue.empty()) {
+        Token again = *std::exchange(state.parked, std::nullopt);
+        again.token_seq = next(again.token_seq);
+        totem::visit(context, state, std::move(again));
+    }
 }
 
 }  // namespace totem

@@ -146,15 +146,44 @@ TEST_CASE("unreachable answers convict after three probes, an answer acquits") {
     CHECK_FALSE(world.heard());
 }
 
-TEST_CASE("who is convicted comes back only as another process") {
+TEST_CASE("who is convicted comes back as another run, or by going on") {
     World world;
     world.beat();
-    world.detector.convict(kPeer, {.ring_seq = 1});
+    world.detector.convict(kPeer);
     CHECK_FALSE(world.heard());
-    world.beat(kLink, 1);
+    CHECK(world.detector.is_over(kPeer, {.ring_seq = 1}));
+    world.beat(kLink, 1);  // A late one.
     CHECK_FALSE(world.heard());
     world.beat(kLink, 2);
     CHECK(world.heard());
+
+    world.detector.convict(kPeer);  // Wrongly: it was the run before that ended.
+    for (int i = 0; i < 3; ++i)
+        world.beat(kLink, 2);
+    CHECK(world.heard());
+}
+
+TEST_CASE("an obituary that comes after the restart is about the run before") {
+    World world;
+    world.beat(kLink, 1);
+    world.wait(milliseconds(100));
+    world.beat(kLink, 2);
+    CHECK_FALSE(world.detector.obituary(kPeer, world.now));
+    CHECK(world.heard());
+    for (int i = 0; i < 8; ++i) {
+        world.wait(milliseconds(100));
+        world.beat(kLink, 2);
+    }
+    CHECK(world.detector.obituary(kPeer, world.now));
+    CHECK_FALSE(world.heard());
+}
+
+TEST_CASE("a heartbeat of an earlier run is not believed") {
+    World world;
+    world.beat(kLink, 2);
+    totem::Heartbeat old = heartbeat(1);
+    CHECK_FALSE(world.detector.heartbeat_arrived(kPeer, kLink, old, world.now));
+    CHECK(world.detector.heartbeat_arrived(kPeer, kLink, heartbeat(2), world.now));
 }
 
 TEST_CASE("an accusation shortens the patience, and does not convict who is alive") {
@@ -191,6 +220,16 @@ TEST_CASE("a lost link moves the peer to another, and back is back at once") {
     CHECK_FALSE(world.heard());
     world.detector.link_changed(LinkId{0}, true, world.now);
     world.beat(LinkId{0});
+    CHECK(world.heard());
+}
+
+TEST_CASE("a link that is said to be lost, and carries heartbeats, is not lost") {
+    World world;
+    world.beat();
+    world.detector.link_changed(kLink, false, world.now);
+    CHECK_FALSE(world.heard());
+    for (int i = 0; i < 3; ++i)
+        world.beat();
     CHECK(world.heard());
 }
 

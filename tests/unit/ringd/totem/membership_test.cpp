@@ -130,7 +130,7 @@ TEST_CASE("an old row, one of an earlier run and one of oneself are not believed
     CHECK_FALSE(known.learn(row(2, {NodeId{2}}, 4), Source::Itself));
     CHECK(known.learn(row(2, both, 1, 2), Source::Relayed));  // A later run.
     CHECK_FALSE(known.learn(row(2, {NodeId{2}}, 9, 1), Source::Relayed));
-    CHECK_FALSE(known.learn(row(2, both, 99, 1), Source::Itself));
+    CHECK_FALSE(known.learn(row(2, both, 99, 1), Source::Relayed));
     CHECK_FALSE(known.learn(row(9, {NodeId{9}}), Source::Itself));  // Not configured.
     CHECK_FALSE(known.learn(row(1, {NodeId{1}}, 99), Source::Relayed));
     known.forget(NodeId{2});
