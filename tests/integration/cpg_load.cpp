@@ -8,7 +8,7 @@
 // Lines of the log (t = CLOCK_MONOTONIC in ns, which all hosts of a lab share):
 //   B t node pid life              connected; a life ends when the connection does
 //   S seq                          a send returned OK
-//   M node pid life seq            delivered
+//   M node pid life seq bytes      delivered
 //   C t members left joined        group membership; node:pid, in left and joined node:pid:reason
 //   R t node seq nodes             ring id and its nodes
 //   D t                            drained
@@ -104,8 +104,8 @@ void on_message(cpg_handle_t /*handle*/, const cpg_name* /*group*/, std::uint32_
         std::fprintf(me.log, "V damaged message of %zu bytes from %u:%u\n", size, node, pid);
         return;
     }
-    std::fprintf(me.log, "M %u %u %u %llu\n", node, pid, header.life,
-                 static_cast<unsigned long long>(header.seq));
+    std::fprintf(me.log, "M %u %u %u %llu %zu\n", node, pid, header.life,
+                 static_cast<unsigned long long>(header.seq), size);
     if (node == me.node && pid == static_cast<std::uint32_t>(getpid()) && header.life == me.life) {
         me.own_delivered = header.seq + 1;
     }

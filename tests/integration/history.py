@@ -15,6 +15,7 @@ import itertools
 
 REASON_JOIN = 1
 REASON_NODEUP = 4
+ATOMIC_BYTES_MAX = 1047552  # A longer message travels in parts.
 
 
 class Violation(AssertionError):
@@ -29,6 +30,7 @@ class Life:
         self.events = []       # ("M", sender, seq) | ("C", members, left, joined) | ("R", ring, nodes)
         self.times = []        # time in ns of each C and R, in order of the events
         self.accepted = 0      # seqs below it were sent with OK
+        self.in_parts = set()  # Those of the messages that came in parts.
         self.is_drained = False
         self.lost = None       # error that ended the connection
         self.has_left = False
@@ -61,7 +63,10 @@ def parse(name, lines):
             continue
         life = lives[-1]
         if kind == "M":
-            life.events.append(("M", (int(words[0]), int(words[1]), int(words[2])), int(words[3])))
+            event = ("M", (int(words[0]), int(words[1]), int(words[2])), int(words[3]))
+            life.events.append(event)
+            if int(words[4]) > ATOMIC_BYTES_MAX:
+                life.in_parts.add(event)
         elif kind == "C":
             life.events.append(("C", tuple(_addresses(words[1], 2)), tuple(_addresses(words[2], 3)),
                                 tuple(_addresses(words[3], 3))))
@@ -146,6 +151,20 @@ def _comparable(events):
     return [event if event[0] == "M" else ("C", event[1]) for event in events]
 
 
+def _without_begun_before(events, life, of_newcomer):
+    """Without the one message of each sender that may have begun, in parts, before a newcomer came: it cannot
+    have it whole. It is the last before the first that the newcomer has of this sender."""
+    first_of, last_of = {}, {}
+    for event in of_newcomer:
+        if event[0] == "M":
+            first_of.setdefault(event[1], event[2])
+    for event in events:
+        if event[0] == "M":
+            last_of[event[1]] = event[2]
+    return [event for event in events
+            if event not in life.in_parts or event[2] != first_of.get(event[1], last_of[event[1]] + 1) - 1]
+
+
 def _first_difference(a, b):
     for index, (x, y) in enumerate(itertools.zip_longest(a, b)):
         if x != y:
@@ -167,6 +186,10 @@ def check_together(lives):
             if a_whole and b_whole:
                 same = a_events == b_events
             else:
+                if not b_whole:
+                    a_events = _without_begun_before(a_events, a, b_events)
+                if not a_whole:
+                    b_events = _without_begun_before(b_events, b, a_events)
                 length = min(len(a_events), len(b_events))
                 is_suffix = a_events[len(a_events) - length:] == b_events[len(b_events) - length:]
                 # Who was there from the beginning has at least as much as who came later.
@@ -191,6 +214,10 @@ def check_final(lives):
     compared = 0
     for ring, parts in last.items():
         for (a, a_events, a_whole), (b, b_events, b_whole) in itertools.combinations(parts, 2):
+            if not b_whole:
+                a_events = _without_begun_before(a_events, a, b_events)
+            if not a_whole:
+                b_events = _without_begun_before(b_events, b, a_events)
             length = min(len(a_events), len(b_events))
             if (a_whole and b_whole and len(a_events) != len(b_events)) or \
                     a_events[len(a_events) - length:] != b_events[len(b_events) - length:]:

@@ -117,9 +117,9 @@ class Process:
     def signal(self, number):
         try:
             os.kill(self.pid, number)
-            if number == signal.SIGCONT:
-                # nsenter stops itself when its child stops.
-                os.kill(self._popen.pid, number)
+            if number in (signal.SIGCONT, signal.SIGKILL):
+                # nsenter stops itself when its child stops, and would not notice its end.
+                os.kill(self._popen.pid, signal.SIGCONT)
         except ProcessLookupError:
             pass
 

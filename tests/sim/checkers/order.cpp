@@ -126,11 +126,21 @@ class Order {
         for (const base::NodeId member : members) {
             const Life* life = history_.participant(member, stay.ring);
             const Stay* there = life == nullptr ? nullptr : life->stay_in(stay.ring);
-            if (there == nullptr || !there->delivered(missed.position)) continue;
+            if (there == nullptr || !had(*there, stay, missed.position)) continue;
             report_.add("D5", stay.in_transitional.back().entry,
                         "skips " + to_text(missed.message) + " which " + to_text(life->who) +
                             " has and comes along");
         }
+    }
+
+    // Whether it had the message when `stay` ended. One that got stuck on the way may come by it
+    // later, in another transition, with somebody who was away.
+    [[nodiscard]] static bool had(const Stay& there, const Stay& stay, Position position) {
+        if (there.next == stay.next) return there.delivered(position);
+        const auto at =
+            std::ranges::lower_bound(there.in_regular, position, {}, &Delivery::position);
+        return at != there.in_regular.end() && at->position == position &&
+               at->entry < stay.transition->entry;
     }
 
     struct Placed {
