@@ -79,7 +79,8 @@ base::Expected<Loaded, std::vector<Problem>> finish(Section document, const std:
     if (!problems.has_errors()) {
         loaded.cluster = read_cluster(document, file, problems);
         check_rules(loaded.cluster, document, !problems.has_errors(), problems);
-        if (options.host)
+        // Who this host is shows in a list without mistakes only.
+        if (options.host && !problems.has_errors())
             loaded.cluster.self = find_local_node(loaded.cluster, *options.host,
                                                   node_id_of(document, options), problems);
     }

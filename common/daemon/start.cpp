@@ -4,6 +4,8 @@
 
 #include <cstdio>
 
+#include "common/os/descriptor_limit.hpp"
+
 namespace daemon_start {
 namespace {
 
@@ -55,6 +57,9 @@ std::variant<Started, Ended> start(const std::string& name, int argc, const char
     if (loaded->cluster.logging.debug) log.set_level(logging::Level::Debug);
     Started started{
         .options = std::move(*options), .loaded = std::move(*loaded), .log = std::move(log)};
+    if (const auto raised = os::raise_descriptor_limit(); !raised) {
+        started.log.warning("fewer clients can connect", {{"ERROR", raised.error().text()}});
+    }
     if (const auto opened = started.log.reopen_file(); !opened) {
         started.log.warning("cannot open the log file, going on without",
                             {{"ERROR", opened.error().text()}});

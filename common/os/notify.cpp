@@ -48,6 +48,11 @@ void forget_descriptor(const std::string& name) {
     tell("FDSTOREREMOVE=1\nFDNAME=" + name);
 }
 
+void keep_connection(const std::string& name, int fd) {
+    const std::string state = "FDSTORE=1\nFDNAME=" + name;
+    (void)::sd_pid_notify_with_fds(0, 0, state.c_str(), &fd, 1);
+}
+
 void feed_watchdog(EventLoop& loop) {
     std::uint64_t allowed_us = 0;
     if (::sd_watchdog_enabled(/*unset_environment=*/0, &allowed_us) <= 0) return;

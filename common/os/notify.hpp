@@ -20,6 +20,10 @@ void notify_status(const std::string& text);
 Result<void> store_descriptor(const std::string& name, int fd);
 void forget_descriptor(const std::string& name);
 
+// As store_descriptor, beside others of the same name, until its peer hangs up. The manager's limit
+// may be reached, and nobody may keep any: then it ends with us.
+void keep_connection(const std::string& name, int fd);
+
 // Tells the manager that the loop still turns, twice in the time it allows. A loop that hangs, or
 // turns without reaching its end, is killed and restarted. Does nothing when no watchdog is asked
 // for. Call once, before run().

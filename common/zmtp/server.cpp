@@ -1,6 +1,7 @@
 #include "common/zmtp/server.hpp"
 
 #include <sys/epoll.h>
+#include <sys/socket.h>
 
 #include <cstring>
 
@@ -74,11 +75,12 @@ void Server::accept_all() {
                                          })
                                     .has_value();
         if (!is_watched || !callbacks_.connected(id, credentials)) {
-            forget(id);
+            end(id);
             continue;
         }
         if (!peers_.contains(id)) continue;  // Closed by the callback.
-        mark_dirty(id, at->second);          // The greeting.
+        if (callbacks_.accepted) callbacks_.accepted(fd);
+        mark_dirty(id, at->second);  // The greeting.
         if (process >= 0 && callbacks_.process_ended) {
             // Without it the closed socket alone tells of the end.
             (void)loop_.add(process, EPOLLIN, [this, id, process](std::uint32_t) {
@@ -121,7 +123,7 @@ void Server::close(ServerConnectionId connection) {
     if (found == peers_.end()) return;
     // Best effort: who is closed and does not read gets no more.
     (void)found->second.connection.flush();
-    forget(connection);
+    end(connection);
 }
 
 void Server::flush() {
@@ -155,8 +157,15 @@ void Server::mark_dirty(ServerConnectionId id, Peer& peer) {
 }
 
 void Server::drop(ServerConnectionId id, const std::string& reason) {
-    forget(id);
+    end(id);
     callbacks_.closed(id, reason);
+}
+
+void Server::end(ServerConnectionId id) {
+    const auto found = peers_.find(id);
+    if (found == peers_.end()) return;
+    (void)::shutdown(found->second.connection.fd(), SHUT_RDWR);  // It fails for who is gone.
+    forget(id);
 }
 
 void Server::forget(ServerConnectionId id) {

@@ -30,6 +30,9 @@ class Server {
         // The process at the other end died while somebody (a child of it) holds the connection
         // open. Optional.
         std::function<void(ServerConnectionId)> process_ended;
+        // A connection that connected() took, for whoever keeps it open across our death (see
+        // FormerConnections). Optional.
+        std::function<void(int fd)> accepted = nullptr;
     };
     // Reads of one connection in one turn, of Limits::read_bytes each, so that a flood from one
     // does not keep the others waiting.
@@ -39,6 +42,7 @@ class Server {
 
     static os::Result<std::unique_ptr<Server>> create(os::EventLoop& loop, Listener listener,
                                                       const Limits& limits, Callbacks callbacks);
+    // Connections that somebody keeps stay open; close() ends them for all.
     ~Server();
     Server(const Server&) = delete;
     Server& operator=(const Server&) = delete;
@@ -68,6 +72,8 @@ class Server {
     void accept_all();
     void read(ServerConnectionId id);
     void drop(ServerConnectionId id, const std::string& reason);
+    // Ends the connection, also where a duplicate of it is kept.
+    void end(ServerConnectionId id);
     void forget(ServerConnectionId id);
     void mark_dirty(ServerConnectionId id, Peer& peer);
 

@@ -188,6 +188,7 @@ class Core {
                const protocol::cpg::Goodbye& goodbye);
     [[nodiscard]] CsError may_join(const ClientSession& session,
                                    const protocol::cpg::Join& join) const;
+    void end_abandoned(Context& context, const ClientSession& session, const std::string& group);
     [[nodiscard]] CsError may_leave(const ClientSession& session,
                                     const protocol::cpg::Leave& leave) const;
     bool is_repeat(Context& context, const ClientSession& session, std::uint32_t request);

@@ -220,6 +220,24 @@ CsError Core::may_join(const ClientSession& session, const api::Join& join) cons
     return CsError::Ok;
 }
 
+// A process that joins again does not come back for the session that it was in this group with, and
+// need not wait until that one's time is over.
+void Core::end_abandoned(Context& context, const ClientSession& session, const std::string& group) {
+    std::vector<SessionId> abandoned;
+    for (const auto& [id, other] : clients_) {
+        if (!other.orphaned_until || other.kernel_pid != session.kernel_pid) continue;
+        const Session* known = groups_.find({self_, id});
+        if (known == nullptr) continue;
+        const bool is_in = std::ranges::any_of(known->handles, [&](const auto& joined) {
+            return groups_.at(joined.second).name == group;
+        });
+        if (is_in) abandoned.push_back(id);
+    }
+    for (const SessionId id : abandoned) {
+        end_session(context, id);
+    }
+}
+
 CsError Core::may_leave(const ClientSession& session, const api::Leave& leave) const {
     const auto asked = session.asked.find(leave.handle);
     if (asked != session.asked.end())
@@ -253,6 +271,7 @@ bool Core::is_repeat(Context& context, const ClientSession& session, std::uint32
 
 void Core::serve(Context& context, ConnectionId, ClientSession& session, const api::Join& join) {
     if (is_repeat(context, session, join.request)) return;
+    end_abandoned(context, session, join.group);
     const CsError error = may_join(session, join);
     if (error != CsError::Ok) return reply(context, session, join.request, error);
     session.asked[join.handle] = {.is_join = true, .request = join.request, .group = join.group};

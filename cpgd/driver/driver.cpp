@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "common/os/clock.hpp"
+#include "common/os/notify.hpp"
 #include "cpgd/driver/random.hpp"
 
 namespace cpgd {
@@ -58,7 +59,8 @@ os::Result<std::unique_ptr<Driver>> Driver::create(os::EventLoop& loop, logging:
                  const auto pid = self.pids_.find(id);
                  if (pid != self.pids_.end() && pid->second != 0)
                      self.step(cpg::ProcessDied{.kernel_pid = pid->second});
-             }});
+             },
+         .accepted = [](int fd) { os::keep_connection(kKeptConnection, fd); }});
     if (!server) return base::fail(server.error());
     self.clients_ = std::move(*server);
     self.attach(options, self.restore(options.core));
@@ -191,6 +193,8 @@ void Driver::deadline_passed() {
 
 bool Driver::is_snapshot_due(base::Instant now) const {
     if (!unstored_since_ || !core_.can_snapshot()) return false;
+    // The first one early: it tells a life that got on from one that its own snapshot kills.
+    if (snapshots_ && !has_lived_) return core_.is_serving();
     return unstored_bytes_ >= kUnstoredBytesMax || now - *unstored_since_ >= kUnstoredTimeMax;
 }
 
@@ -205,6 +209,7 @@ void Driver::store_snapshot() {
             snapshots_.reset();
         } else if (core_.is_serving()) {
             snapshots_->lived();
+            has_lived_ = true;
         }
     }
     stored_ = core_.applied();

@@ -25,6 +25,9 @@
 
 namespace cpgd {
 
+// What the service manager calls the clients' connections, which outlive us.
+inline constexpr const char* kKeptConnection = "client";
+
 class Driver {
   public:
     struct Options {
@@ -89,6 +92,7 @@ class Driver {
     bool is_ring_lost_ = false;
 
     std::optional<SnapshotFile> snapshots_;
+    bool has_lived_ = false;          // snapshots_ was told so.
     protocol::Cursor stored_{};       // In the last snapshot.
     std::size_t unstored_bytes_ = 0;  // Of the stream since then.
     std::optional<base::Instant> unstored_since_;

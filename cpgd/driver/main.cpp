@@ -10,6 +10,7 @@
 #include "common/os/handed_down.hpp"
 #include "common/os/notify.hpp"
 #include "common/os/signal_fd.hpp"
+#include "common/zmtp/former_connections.hpp"
 #include "cpgd/driver/driver.hpp"
 #include "cpgd/driver/status_json.hpp"
 
@@ -38,6 +39,7 @@ class Program {
     std::unique_ptr<os::EventLoop> loop_;
     std::unique_ptr<os::SignalFd> signals_;
     std::unique_ptr<cpgd::Driver> driver_;
+    std::unique_ptr<zmtp::FormerConnections> former_;
     std::unique_ptr<ipc::StatusServer> status_;
 };
 
@@ -91,8 +93,13 @@ bool Program::open() {
         return false;
     }
     driver_ = std::move(*driver);
+    former_ = std::make_unique<zmtp::FormerConnections>(*loop_);
+    while (auto connection = handed_down_.take(cpgd::kKeptConnection)) {
+        former_->add(std::move(*connection));
+    }
     driver_->on_serving([this] {
-        log_.notice("serving clients");
+        log_.notice("serving clients", {{"FORMER_CONNECTIONS", former_->count()}});
+        former_->tell();
         os::notify_ready();
     });
     return open_status();

@@ -7,6 +7,7 @@
 
 #include "common/config/daemon_options.hpp"
 #include "common/config/load.hpp"
+#include "common/os/descriptor_limit.hpp"
 #include "libclient/tools/commands.hpp"
 #include "libclient/tools/exit_codes.hpp"
 #include "libclient/tools/node/supervisor.hpp"
@@ -42,6 +43,9 @@ std::optional<node::Owner> owner_of(const config::System& system) {
 
 int supervise(node::Settings settings) {
     logging::Log log("node");
+    if (const auto raised = os::raise_descriptor_limit(); !raised)
+        log.warning("fewer descriptors can be kept for daemons",
+                    {{"ERROR", raised.error().text()}});
     auto loop = os::EventLoop::create();
     if (!loop) {
         log.error("cannot run", {{"ERROR", loop.error().text()}});

@@ -124,7 +124,8 @@ def check_own_view(life):
 
 
 def segments(life):
-    """(ring, events in it, next ring or None, was it there when the ring began)."""
+    """(ring, events in it, next ring or None, was it there when the ring began). A ring that is said again (cpgd of
+    a member came or went within it) begins a piece of its own."""
     # The ring of the own arrival is announced before or right after it.
     arrival = next((i for i, event in enumerate(life.events) if event[0] != "R"), len(life.events))
     before = [event[1] for event in life.events[:arrival]]
@@ -135,9 +136,7 @@ def segments(life):
             events.append(event)
         elif ring is None or (event[1] == ring and index == 1):
             ring = event[1]
-        elif event[1] == ring:
-            continue  # Said again: cpgd of a member came or went within the ring.
-        elif any(event[1] == earlier[0] for earlier in found):
+        elif event[1] != ring and any(event[1] == earlier[0] for earlier in found):
             raise Violation(f"a ring is installed once: {life}: {event}")
         else:
             found.append((ring, events, event[1], begins_whole))
@@ -172,17 +171,28 @@ def _first_difference(a, b):
     return "none"
 
 
+def _pieces_by_end(life):
+    """((ring, next ring, how many pieces of the same ring follow), events, whole): what is the same for all that went on
+    together. The pieces of the ring in which the life ended can't be named so; check_order has them."""
+    found = segments(life)
+    for index, (ring, events, following, whole) in enumerate(found):
+        last = index
+        while found[last][2] == ring:
+            last += 1
+        if found[last][2] is not None:
+            yield (ring, found[last][2], last - index), _comparable(events), whole
+
+
 def check_together(lives):
-    """Members that lived in one ring: the same events. Returns how many events were compared."""
-    by_ring = collections.defaultdict(list)
+    """Members that lived in one ring and went on to the next together: the same events. Returns how many events were
+    compared."""
+    by_place = collections.defaultdict(list)
     for life in lives:
-        for ring, events, following, whole in segments(life):
-            by_ring[ring].append((life, _comparable(events), following, whole))
+        for place, events, whole in _pieces_by_end(life):
+            by_place[place].append((life, events, whole))
     compared = 0
-    for ring, parts in sorted(by_ring.items()):
-        for (a, a_events, a_next, a_whole), (b, b_events, b_next, b_whole) in itertools.combinations(parts, 2):
-            if a_next is None or a_next != b_next:
-                continue  # They did not go on together; check_order has the common part.
+    for (ring, following, _), parts in sorted(by_place.items()):
+        for (a, a_events, a_whole), (b, b_events, b_whole) in itertools.combinations(parts, 2):
             if a_whole and b_whole:
                 same = a_events == b_events
             else:
@@ -196,7 +206,7 @@ def check_together(lives):
                 same = is_suffix and not (a_whole and len(a_events) < len(b_events)) \
                     and not (b_whole and len(b_events) < len(a_events))
             if not same:
-                raise Violation(f"same events for who stays together, ring {ring} to {a_next}: {a} and {b}, "
+                raise Violation(f"same events for who stays together, ring {ring} to {following}: {a} and {b}, "
                                 f"{len(a_events)} and {len(b_events)} events, "
                                 f"first difference {_first_difference(a_events, b_events)}")
             compared += min(len(a_events), len(b_events))

@@ -104,7 +104,7 @@ class Groups {
         bool rings = false;         // Ring events.
         bool initial_ring = false;  // One right after the first Membership of each group, too.
         // How long calls wait for a daemon that is gone before the session is lost.
-        std::chrono::milliseconds resume{5'000};
+        std::chrono::milliseconds resume{10'000};
     };
 
     // Error::TryAgain: the node is not synchronised with the others yet.

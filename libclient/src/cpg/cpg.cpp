@@ -43,14 +43,14 @@ struct Handles {
 };
 const client::PerProcess<Handles> handles;
 
-// How long a session waits for a cpgd that is gone. Corosync's programs expect none of it, and
-// those with epoll would never hear of the new socket, so it is asked for: milliseconds in
-// HALO_CPG_RESUME_MS.
+// How long a session waits for a cpgd that is gone and will be started again: milliseconds in
+// HALO_CPG_RESUME_MS, 0 for a program that wants to hear of it.
 std::chrono::milliseconds resume_time() {
+    constexpr std::uint32_t kDefaultMs = 10'000;
     constexpr std::uint32_t kLongestMs = 3'600'000;
     const char* text = ::secure_getenv("HALO_CPG_RESUME_MS");
-    std::uint32_t ms = 0;
-    if (text != nullptr) (void)std::from_chars(text, text + std::strlen(text), ms);  // Else 0.
+    std::uint32_t ms = kDefaultMs;
+    if (text != nullptr) (void)std::from_chars(text, text + std::strlen(text), ms);
     return std::chrono::milliseconds{std::min(ms, kLongestMs)};
 }
 

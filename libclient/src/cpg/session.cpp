@@ -173,7 +173,8 @@ bool CpgSession::resume(std::uint32_t connection) {
     return !lost_;
 }
 
-// Tries until the daemon takes the session back, says that it does not know it, or is late.
+// Tries until the daemon takes the session back, says that it does not know it, or is late; not
+// when the node has stopped, and nobody will start it again.
 CsResult<CpgSession::Links> CpgSession::reconnect() {
     const auto deadline = Clock::now() + options_.resume;
     for (;;) {
@@ -185,7 +186,9 @@ CsResult<CpgSession::Links> CpgSession::reconnect() {
         auto links = connect(options_, id_, last_event);
         if (links) return links;
         const bool later = links.error() == CS_ERR_LIBRARY || links.error() == CS_ERR_TRY_AGAIN;
-        if (!later || lost_ || Clock::now() >= deadline) return base::fail(links.error());
+        if (!later || lost_ || Clock::now() >= deadline || !is_served(kSocketName)) {
+            return base::fail(links.error());
+        }
         std::this_thread::sleep_for(kReconnectPause);
     }
 }

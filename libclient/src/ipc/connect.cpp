@@ -82,6 +82,11 @@ bool is_hung_up(int fd) {
     return ::poll(&watched, 1, 0) > 0 && (watched.revents & (POLLHUP | POLLRDHUP | POLLERR)) != 0;
 }
 
+bool is_served(std::string_view name) {
+    const auto fd = connect(name);
+    return fd || fd.error() != CS_ERR_LIBRARY;
+}
+
 base::Expected<std::size_t, zmtp::ConnectionError> read_held_back(zmtp::Connection& connection) {
     int waiting = 0;
     // It fails on no socket; and without a number one byte is always right.

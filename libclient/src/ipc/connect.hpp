@@ -38,6 +38,9 @@ struct Opened {
     base::Buffer answer;
 };
 
+// Whether somebody listens at the socket `name`: a daemon, or who starts one that has ended again.
+[[nodiscard]] bool is_served(std::string_view name);
+
 // Connects to the socket `name` in the run folder (/run/halo, or HALO_RUN_DIR), sends `first` and
 // waits for the answer. CS_ERR_LIBRARY at once: nobody listens there.
 [[nodiscard]] CsResult<Opened> open_connection(std::string_view name, const base::Buffer& first);

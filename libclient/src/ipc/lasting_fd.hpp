@@ -8,6 +8,7 @@
 #include <cerrno>
 
 #include "common/os/unique_fd.hpp"
+#include "libclient/src/ipc/epoll_watches.hpp"
 
 namespace client {
 
@@ -20,10 +21,14 @@ class LastingFd {
     [[nodiscard]] int get() const { return fd_.get(); }
     [[nodiscard]] bool is_open() const { return fd_.is_open(); }
 
-    // Both numbers now name the socket of `fd`; what this one named before is closed.
+    // Both numbers now name the socket of `fd`; what this one named before is closed. Who watches
+    // the number with epoll watches the new socket from now on.
     void follow(int fd) {
+        const EpollWatches watches(fd_.get());
+        watches.remove();
         while (::dup3(fd, fd_.get(), O_CLOEXEC) < 0 && errno == EINTR) {
         }
+        watches.restore();
     }
 
     // Ends the connection for all who wait on it, here and at the peer.

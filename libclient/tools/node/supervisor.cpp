@@ -40,7 +40,7 @@ const std::vector<Role>& roles() {
 }
 
 // As many as a daemon may store, so that one that goes wild cannot use up ours.
-constexpr std::size_t kStoredMax = 128;
+constexpr std::size_t kStoredMax = 4096;
 
 // How long services may take to detach, and ringd to leave, before they are killed.
 constexpr base::Duration kStopServices = std::chrono::seconds{5};
@@ -54,6 +54,21 @@ os::Result<void> make_folder(const std::string& path) {
     std::filesystem::create_directories(path, failure);
     if (failure)
         return base::fail(os::Error{.what = "create folder " + path, .code = failure.value()});
+    return {};
+}
+
+// A service that comes back goes on from <daemon>.snapshot with the clients it had. A node that
+// starts has no clients.
+os::Result<void> drop_snapshots(const std::string& run_folder) {
+    std::error_code failure;
+    for (const auto& entry : std::filesystem::directory_iterator(run_folder, failure)) {
+        if (entry.path().extension() != ".snapshot") continue;
+        if (!std::filesystem::remove(entry.path(), failure)) break;
+    }
+    if (failure)
+        return base::fail(
+            os::Error{.what = "remove the snapshots of the node's last life in " + run_folder,
+                      .code = failure.value()});
     return {};
 }
 
@@ -98,7 +113,7 @@ os::Result<void> Supervisor::prepare_folders() {
     if (::flock(lock_.get(), LOCK_EX | LOCK_NB) != 0)
         return base::fail(os::Error{.what = "a node runs already in " + settings_.run_folder +
                                             " (node.lock is held)"});
-    return {};
+    return drop_snapshots(settings_.run_folder);
 }
 
 os::Result<void> Supervisor::open_sockets() {
@@ -176,6 +191,7 @@ void Supervisor::start_daemon(Daemon& daemon) {
 void Supervisor::on_signal(int signal) {
     switch (signal) {
         case SIGCHLD:
+            on_notify();  // What it said last counts.
             reap();
             break;
         case SIGTERM:
@@ -274,13 +290,16 @@ void Supervisor::on_notify() {
 
 void Supervisor::take(Daemon& daemon, Notification notification) {
     const NotifyMessage& message = notification.message;
-    if (message.forgets_descriptors)
-        std::erase_if(daemon.stored,
-                      [&](const auto& entry) { return entry.first == message.name; });
+    if (message.forgets_descriptors) {
+        std::erase_if(daemon.stored, [&](const auto& entry) {
+            if (entry.first != message.name) return false;
+            loop_.remove(entry.second.get());
+            return true;
+        });
+    }
     if (message.stores_descriptors) {
         for (os::UniqueFd& fd : notification.descriptors) {
-            if (daemon.stored.size() < kStoredMax)
-                daemon.stored.emplace_back(message.name, std::move(fd));
+            store(daemon, message.name, std::move(fd));
         }
     }
     if (message.status)
@@ -297,6 +316,19 @@ void Supervisor::take(Daemon& daemon, Notification notification) {
             os::notify_ready();
         }
     }
+}
+
+// As systemd: a connection whose peer is gone is not kept.
+void Supervisor::store(Daemon& daemon, const std::string& name, os::UniqueFd fd) {
+    if (daemon.stored.size() >= kStoredMax) return;
+    const int number = fd.get();
+    // EPOLLHUP comes unasked. What can't be watched (a memory file) has no peer.
+    (void)loop_.add(number, 0, [this, &daemon, number](std::uint32_t) {
+        loop_.remove(number);
+        std::erase_if(daemon.stored,
+                      [number](const auto& entry) { return entry.second.get() == number; });
+    });
+    daemon.stored.emplace_back(name, std::move(fd));
 }
 
 void Supervisor::stop_node(int exit_code) {

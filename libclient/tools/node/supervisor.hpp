@@ -75,6 +75,7 @@ class Supervisor {
     void send_obituary();
     void on_notify();
     void take(Daemon& daemon, Notification notification);
+    void store(Daemon& daemon, const std::string& name, os::UniqueFd fd);
     void stop_node(int exit_code);
     void advance_stop();
     void kill_all(int signal);

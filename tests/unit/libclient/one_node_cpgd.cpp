@@ -81,10 +81,14 @@ void OneNodeCpgd::listen() {
     INVARIANT(loop_.add(listener_->fd(), EPOLLIN, [this](std::uint32_t) { accept(); }));
 }
 
-void OneNodeCpgd::hang_up() {
-    if (listener_) loop_.remove(listener_->fd());
+void OneNodeCpgd::stop_listening() {
+    if (!listener_) return;
+    loop_.remove(listener_->fd());
     listener_.reset();
-    (void)::unlink((run_dir_ + "/cpg").c_str());  // Gone already at the second call.
+    (void)::unlink((run_dir_ + "/cpg").c_str());
+}
+
+void OneNodeCpgd::hang_up() {
     for (auto& [fd, peer] : peers_) {
         loop_.remove(fd);
     }
@@ -93,18 +97,26 @@ void OneNodeCpgd::hang_up() {
 
 void OneNodeCpgd::die() {
     run([this] {
+        stop_listening();
         hang_up();
         sessions_.clear();
     });
 }
 
-void OneNodeCpgd::restart() {
-    run([this] {
+void OneNodeCpgd::restart(Connections connections) {
+    run([this, connections] {
+        if (!former_) former_.emplace(loop_);
+        if (connections == Connections::Kept) {
+            for (const auto& [fd, peer] : peers_) {
+                former_->add(os::UniqueFd(::dup(fd)));
+            }
+        }
         hang_up();
+        former_->tell();
         for (auto& [id, session] : sessions_) {
             session.control = session.events = -1;
         }
-        listen();
+        if (!listener_) listen();
     });
 }
 

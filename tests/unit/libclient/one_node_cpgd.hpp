@@ -14,6 +14,7 @@
 
 #include "common/os/event_loop.hpp"
 #include "common/protocol/cpg_api.hpp"
+#include "common/zmtp/former_connections.hpp"
 #include "common/zmtp/listener.hpp"
 
 class OneNodeCpgd {
@@ -30,11 +31,13 @@ class OneNodeCpgd {
     OneNodeCpgd() : OneNodeCpgd(Settings{}) {}
     ~OneNodeCpgd();
 
-    // As SIGKILL: all sockets are gone at once.
+    // As the end of the node: all sockets are gone at once.
     void die();
     // As SIGKILL, and back at once with all sessions, as after a restart from a snapshot. What the
-    // sockets held is lost.
-    void restart();
+    // sockets held is lost; who starts daemons kept the listening one, and the connections too or
+    // not.
+    enum class Connections : std::uint8_t { Gone, Kept };
+    void restart(Connections connections = Connections::Gone);
 
     // Runs in the thread of the daemon, and waits for it.
     void run(std::function<void()> work);
@@ -70,6 +73,7 @@ class OneNodeCpgd {
 
     void serve();
     void listen();
+    void stop_listening();
     void hang_up();
     void reply(Session& session, std::uint32_t request, std::uint32_t error);
     void accept();
@@ -93,6 +97,7 @@ class OneNodeCpgd {
     std::string run_dir_;
     os::EventLoop loop_;
     std::optional<zmtp::Listener> listener_;
+    std::optional<zmtp::FormerConnections> former_;
     os::UniqueFd wake_;
     std::map<int, Peer> peers_;
     std::map<std::uint64_t, Session> sessions_;
