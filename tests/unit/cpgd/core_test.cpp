@@ -200,6 +200,25 @@ TEST_CASE("a client that comes back within the grace time misses nothing") {
     check_no_faults(cluster);
 }
 
+TEST_CASE("a process that joins again by a new session gets the place of the one it gave up") {
+    ToyCluster cluster({1});
+    cluster.partition({{1}});
+    cluster.settle();
+    ToyClient& before = cluster.add_client(1, 10);
+    cluster.join(before, "a");
+    cluster.settle();
+    cluster.disconnect(before);
+    ToyClient& now = cluster.add_client(1, 10);
+    const auto early = cluster.join(now, "a");
+    CHECK(now.answers.at(early) == code(CsError::TryAgain));
+    cluster.settle();
+    const auto joined = cluster.join(now, "a");
+    cluster.settle();
+    CHECK(now.answers.at(joined) == code(CsError::Ok));
+    CHECK(cluster.groups(1) == Groups{{"a", {{1, 10}}}});
+    check_no_faults(cluster);
+}
+
 TEST_CASE("cpgd started afresh on one node: its members go, and its clients begin anew") {
     ToyCluster cluster({1, 2});
     cluster.partition({{1, 2}});
