@@ -154,6 +154,33 @@ TEST_CASE("the layout of a Submit is the documented one") {
     }
 }
 
+TEST_CASE("the examples of docs/wire-format-local.md are what we read and write") {
+    using namespace std::string_view_literals;
+    const base::Buffer attach = bytes_of(
+        "\x01\x01\x01\0"
+        "\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0"
+        "\0\0\0\0\0\0\0\0\x03\0cpg"sv);
+    const auto observer = decode_service_frame(attach);
+    REQUIRE(observer);
+    CHECK(std::get<Attach>(*observer).role == Attach::Role::Observer);
+    CHECK(std::get<Attach>(*observer).channel == "cpg");
+
+    const base::Buffer expected = bytes_of(
+        "\x16\0\x01\0\x04\0\0\0\0\0\0\0"
+        "\x0c\0\0\0\0\0\0\0\x01\0\0\0"
+        "\x59\x01\0\0\0\0\0\0\0\0\0\0"
+        "\x02\0\0\0\x4d\0\0\0\0\0\0\0"
+        "hi"sv);
+    const Event event{.cursor = Cursor{4},
+                      .what = Batch{.ring = {.seq = 12, .representative = base::NodeId{1}},
+                                    .seq = 345,
+                                    .index = 0,
+                                    .sender = base::NodeId{2},
+                                    .number = 77,
+                                    .payload = bytes_of("hi")}};
+    CHECK(std::ranges::equal(encode(RingFrame{event}).bytes(), expected.bytes()));
+}
+
 TEST_CASE("a decoded payload lies in the frame's memory") {
     const base::Buffer frame = encode(service_frames()[2]);
     const auto back = decode_service_frame(frame);
