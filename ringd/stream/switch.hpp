@@ -50,7 +50,9 @@ struct SwitchConfig {
     std::size_t retention_bytes_max = std::size_t{32} << 20u;
     std::size_t retention_bytes_hard = std::size_t{96} << 20u;
     std::size_t in_flight_bytes_max = std::size_t{4} << 20u;  // Sent and not acknowledged.
-    Duration grace = std::chrono::seconds(10);                // Without a connection.
+    // Sent to an observer, which acknowledges nothing, and not in its socket yet: more ends it.
+    std::size_t observer_bytes_max = std::size_t{16} << 20u;
+    Duration grace = std::chrono::seconds(10);  // Without a connection.
     Duration stall_max = std::chrono::seconds(5);
 };
 
@@ -58,6 +60,7 @@ struct SendFrame {
     ConnectionId to{};
     base::Buffer head;
     base::Buffer body;
+    bool is_bounded = false;  // By SwitchConfig::observer_bytes_max: what is above it ends `to`.
 };
 // After what was sent to it. Don't say closed() for it.
 struct CloseConnection {

@@ -280,7 +280,8 @@ void Switch::tell_observer(
                                 .what = std::move(what)};
     outputs_.push_back(SendFrame{.to = connection,
                                  .head = protocol::encode_header(protocol::RingFrame{event}),
-                                 .body = std::move(body)});
+                                 .body = std::move(body),
+                                 .is_bounded = true});
 }
 
 }  // namespace stream

@@ -86,16 +86,26 @@ void StreamServer::carry_out() {
     outputs_.clear();
     switch_.take_outputs(outputs_);
     for (const Output& output : outputs_) {
-        std::visit(Overloaded{[&](const SendFrame& send) {
-                                  // Not taken: the connection is going, and closed() will tell.
-                                  (void)server_->send(server_id(send.to), send.head, send.body);
-                              },
+        std::visit(Overloaded{[&](const SendFrame& frame) { send(frame); },
                               [&](const CloseConnection& close) {
                                   server_->close(server_id(close.connection));
                               }},
                    output);
     }
     server_->flush();
+}
+
+void StreamServer::send(const SendFrame& frame) {
+    const zmtp::ServerConnectionId to = server_id(frame.to);
+    if (frame.is_bounded && server_->queued_bytes(to) > options_.config.observer_bytes_max) {
+        // Without a gap or not at all: what it lacks is nowhere kept.
+        log_.info("observer does not read, ending it", {{"BYTES", server_->queued_bytes(to)}});
+        server_->close(to);
+        switch_.closed(os::now(), frame.to);
+        return;
+    }
+    // Not taken: the connection is going, and closed() will tell.
+    (void)server_->send(to, frame.head, frame.body);
 }
 
 }  // namespace stream

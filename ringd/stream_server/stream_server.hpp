@@ -44,6 +44,7 @@ class StreamServer {
     StreamServer(os::EventLoop& loop, Options options, logging::Log& log);
     bool connected(zmtp::ServerConnectionId id, const zmtp::PeerCredentials& peer);
     void carry_out();
+    void send(const SendFrame& frame);
 
     os::EventLoop& loop_;
     Options options_;
