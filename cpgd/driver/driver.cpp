@@ -77,11 +77,17 @@ Driver::Driver(os::EventLoop& loop, logging::Log& log, const Options& options,
       snapshots_(std::move(snapshots)) {}
 
 std::optional<ring::ResumePoint> Driver::restore(const cpg::Config& config) {
-    const auto stored = snapshots_ ? snapshots_->load() : std::nullopt;
-    if (!stored) return std::nullopt;
+    if (!snapshots_) return std::nullopt;
+    const auto stored = snapshots_->load();
+    if (!stored) {
+        if (snapshots_->refusal() != nullptr) start_afresh(snapshots_->refusal());
+        return std::nullopt;
+    }
     auto restored = cpg::Core::restore(config, *stored, os::now(), random_number());
     if (!restored) {
-        log_.warning("the state of the last life can't be read, starting afresh");
+        start_afresh(restored.error() == protocol::FrameError::WrongVersion
+                         ? "it is of another version"
+                         : "it is damaged");
         return std::nullopt;
     }
     core_ = std::move(*restored);
@@ -90,6 +96,10 @@ std::optional<ring::ResumePoint> Driver::restore(const cpg::Config& config) {
     log_.notice("going on from the last life's state",
                 {{"APPLIED", core_.applied().value()}, {"SESSIONS", status.sessions.size()}});
     return ring::ResumePoint{.incarnation = core_.incarnation(), .applied = core_.applied()};
+}
+
+void Driver::start_afresh(const char* reason) {
+    log_.warning("the state of the last life can't be used, starting afresh", {{"REASON", reason}});
 }
 
 void Driver::attach(const Options& options, const std::optional<ring::ResumePoint>& resume) {

@@ -57,6 +57,7 @@ class Driver {
     Driver(os::EventLoop& loop, logging::Log& log, const Options& options,
            std::optional<SnapshotFile> snapshots);
     std::optional<ring::ResumePoint> restore(const cpg::Config& config);
+    void start_afresh(const char* reason);
     void attach(const Options& options, const std::optional<ring::ResumePoint>& resume);
 
     void step(const cpg::Event& event);

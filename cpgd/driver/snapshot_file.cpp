@@ -55,7 +55,8 @@ bool is_sane(const Header& header, std::size_t size) {
 SnapshotFile::SnapshotFile(SnapshotFile&& other) noexcept
     : file_(std::move(other.file_)),
       memory_(std::exchange(other.memory_, nullptr)),
-      size_(std::exchange(other.size_, 0)) {}
+      size_(std::exchange(other.size_, 0)),
+      was_foreign_(other.was_foreign_) {}
 
 SnapshotFile::~SnapshotFile() {
     if (memory_ != nullptr) (void)::munmap(memory_, size_);
@@ -76,6 +77,7 @@ os::Result<SnapshotFile> SnapshotFile::open(const std::string& path) {
     SnapshotFile opened(std::move(file), static_cast<std::byte*>(memory), size);
     if (found < kHeaderBytes || !is_sane(header_of(opened.memory_), size)) {
         new (opened.memory_) Header;
+        opened.was_foreign_ = found > 0;
     }
     ++header_of(opened.memory_).starts;
     return opened;
@@ -87,6 +89,13 @@ std::optional<base::Buffer> SnapshotFile::load() const {
     if (current == kNoSlot || header.starts > kStartsMax) return std::nullopt;
     const Header::Slot& slot = header.slots[current];
     return base::Buffer::copy_of({memory_ + slot.offset, slot.length});
+}
+
+const char* SnapshotFile::refusal() const {
+    if (was_foreign_) return "the file is damaged or of another version";
+    const Header& header = header_of(memory_);
+    if (header.current.load() == kNoSlot || header.starts <= kStartsMax) return nullptr;
+    return "too many lives ended with it before they served anybody";
 }
 
 os::Result<void> SnapshotFile::grow(std::size_t size) {

@@ -28,8 +28,11 @@ class SnapshotFile {
     SnapshotFile& operator=(const SnapshotFile&) = delete;
     ~SnapshotFile();
 
-    // What the last life stored; nothing when there is none or it was tried too often.
+    // What the last life stored; nothing when there is none, or refusal() says why not.
     [[nodiscard]] std::optional<base::Buffer> load() const;
+
+    // Why what a former life left is not used, for people; null when it is, or when none left any.
+    [[nodiscard]] const char* refusal() const;
 
     os::Result<void> store(std::span<const std::byte> snapshot);
 
@@ -44,6 +47,7 @@ class SnapshotFile {
     os::UniqueFd file_;
     std::byte* memory_ = nullptr;
     std::size_t size_ = 0;
+    bool was_foreign_ = false;  // What open() found was nothing of ours, or damaged.
 };
 
 }  // namespace cpgd
