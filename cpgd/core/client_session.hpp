@@ -70,6 +70,9 @@ struct ClientSession {
     std::size_t queued_bytes = 0;
     std::size_t held_bytes = 0;
     std::uint64_t held_batch = 0;  // The last batch that the queue keeps alive.
+    // After a restart that lost the channel's place too: the client may have had events up to this
+    // one. Had it more, nobody knows which they were, and the session can't go on.
+    std::optional<std::uint64_t> sure_events;
     bool is_slow = false;
     base::Instant progress{};  // When it acknowledged last, or became slow.
 

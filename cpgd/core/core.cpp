@@ -24,17 +24,20 @@ void Core::on(Context& context, const RingAttached& attached) {
     is_attached_ = true;
     self_ = attached.self;
     if (!attached.resumed) start_afresh(context, attached.incarnation);
-    if (!marker_ || is_marker_sent_) return;
+    if (!is_marker_awaited_ || is_marker_sent_) return;
     is_marker_sent_ = true;
     // Before anything else of this life.
-    const Batch batch{.incarnation = incarnation_, .records = {Marker{.nonce = *marker_}}};
-    unordered_.push_front(encode_batch(batch));
-    context.actions.emplace_back(Submit{.payload = unordered_.front()});
+    INVARIANT(unordered_.empty() && last_number_ == 0);
+    const Batch batch{.incarnation = incarnation_,
+                      .place = {.life = life_, .number = ++last_number_},
+                      .records = {Marker{.nonce = life_}}};
+    unordered_.push_back(encode_batch(batch));
+    if (!is_again_due_) context.actions.emplace_back(Submit{.payload = unordered_.back()});
 }
 
 // For the others we went and come again, as after a partition in which we were alone. What we had
-// submitted may be lost with the old attachment, so it is submitted again; what was not lost is
-// known by its number.
+// submitted may be lost with the old attachment, or others may have had it: once we know which, it
+// is submitted again.
 void Core::start_afresh(Context& context, protocol::Incarnation incarnation) {
     if (exchange_) abort_exchange(context);
     incarnation_ = incarnation;
@@ -46,8 +49,22 @@ void Core::start_afresh(Context& context, protocol::Incarnation incarnation) {
     }
     forget_nodes(context, others);
     view_ = {};
+    is_again_due_ = true;
+    if (!is_marker_awaited_) {
+        Place& last = had_[self_].last;
+        last = std::max(last, Place{.life = life_, .number = 0});
+        return;
+    }
+    for (auto& [id, client] : clients_) {
+        if (!client.sure_events) client.sure_events = client.next_event - 1;
+    }
+}
+
+void Core::submit_again(Context& context) {
+    if (!is_again_due_) return;
+    is_again_due_ = false;
     for (base::Buffer& batch : unordered_) {
-        batch = with_incarnation(batch, incarnation);
+        batch = with_incarnation(batch, incarnation_);
         context.actions.emplace_back(Submit{.payload = batch});
     }
 }
@@ -81,7 +98,7 @@ void Core::on(Context& context, const TimePassed&) {
 
 // Until the former life is settled no client can come back, so that time does not count.
 std::optional<base::Instant> Core::deadline_of(const ClientSession& client) const {
-    if (client.ending || marker_) return std::nullopt;
+    if (client.ending || is_marker_awaited_) return std::nullopt;
     if (client.orphaned_until) return client.orphaned_until;
     if (client.is_slow) return client.progress + config_.stuck_time;
     return std::nullopt;
@@ -98,7 +115,7 @@ std::optional<base::Instant> Core::next_deadline() const {
 
 void Core::flush(base::Instant now, std::size_t room, std::vector<Action>& actions) {
     Context context{.now = now, .actions = actions};
-    if (is_flow_due_ && !marker_) {
+    if (is_flow_due_ && !is_marker_awaited_) {
         submit_flow();
         is_flow_due_ = false;
         is_window_due_ = true;
@@ -112,10 +129,12 @@ void Core::flush(base::Instant now, std::size_t room, std::vector<Action>& actio
 // As few batches as their size allows, now: an idle system does not wait for more. What is longer
 // than the room goes when nothing else is under way.
 void Core::submit_pending(Context& context, std::size_t room) {
-    if (!is_attached_) return;
+    if (!is_attached_ || is_again_due_) return;
     while (!pending_.empty()) {
         const std::size_t limit = std::min(room, config_.batch_bytes);
-        Batch batch{.incarnation = incarnation_, .records = {}};
+        Batch batch{.incarnation = incarnation_,
+                    .place = {.life = life_, .number = last_number_ + 1},
+                    .records = {}};
         bool safe = false;
         std::size_t bytes = kBatchHeaderBytes;
         while (!pending_.empty()) {
@@ -129,6 +148,7 @@ void Core::submit_pending(Context& context, std::size_t room) {
             pending_.pop_front();
         }
         if (batch.records.empty()) return;
+        last_number_ = batch.place.number;
         base::Buffer payload = encode_batch(batch);
         room -= std::min(room, bytes);
         unordered_.push_back(payload);
@@ -139,7 +159,7 @@ void Core::submit_pending(Context& context, std::size_t room) {
 
 void Core::check_invariants() const {
     INVARIANT(!exchange_ || is_attached_);
-    INVARIANT(waiting_.empty() || marker_);
+    INVARIANT(waiting_.empty() || is_marker_awaited_);
     INVARIANT(to_end_.empty());
 }
 

@@ -48,7 +48,9 @@ struct Config {
 
 class Core {
   public:
-    explicit Core(const Config& config) : config_(config) {}
+    // `life`: the time of the daemon's start in ns since the epoch; no other life on this node has
+    // the same.
+    Core(const Config& config, std::uint64_t life) : config_(config), life_(life) {}
 
     void step(base::Instant now, const Event& event, std::vector<Action>& actions);
 
@@ -61,16 +63,15 @@ class Core {
     [[nodiscard]] protocol::Cursor applied() const { return applied_; }
     [[nodiscard]] protocol::Incarnation incarnation() const { return incarnation_; }
     // Clients are served: the groups are known, and what a former life sent is settled.
-    [[nodiscard]] bool is_serving() const { return is_synchronised_ && !marker_; }
+    [[nodiscard]] bool is_serving() const { return is_synchronised_ && !is_marker_awaited_; }
 
     // Only between exchanges: while one runs, take it later. Else it aborts.
     [[nodiscard]] bool can_snapshot() const { return !exchange_ && applied_ > protocol::Cursor{}; }
     [[nodiscard]] base::Buffer snapshot() const;
-    // `nonce`: never used before in this incarnation.
     static base::Expected<Core, protocol::FrameError> restore(const Config& config,
                                                               const base::Buffer& snapshot,
                                                               base::Instant now,
-                                                              std::uint64_t nonce);
+                                                              std::uint64_t life);
 
     [[nodiscard]] Status status() const;
 
@@ -92,11 +93,15 @@ class Core {
     struct Brought {
         std::vector<SessionState> sessions;
         std::vector<std::string> stopped_groups;
+        std::vector<base::NodeId> known;
+        std::map<base::NodeId, Progress> had;
+        std::uint64_t life = 0;
         std::uint32_t parts = 0;
         bool is_whole = false;
     };
     struct HeldBatch {
         base::NodeId sender{};
+        Place place;
         std::vector<Record> records;
         std::size_t bytes = 0;
     };
@@ -104,6 +109,9 @@ class Core {
     struct Exchange {
         std::map<base::NodeId, Brought> brought;
         std::vector<HeldBatch> held;
+        // Nodes of which others had more than they have themselves. Once all have said what they
+        // bring, these catch up and say it again.
+        std::optional<std::set<base::NodeId>> lagging;
     };
 
     // core.cpp
@@ -119,8 +127,12 @@ class Core {
     void on_view(Context& context, const protocol::View& view);
     [[nodiscard]] std::set<base::NodeId> lost_in(const protocol::View& view) const;
     void on_batch(Context& context, const protocol::Batch& batch);
-    void on_state(Context& context, base::NodeId sender, State state);
-    void note_own(const std::vector<Record>& records);
+    void on_state(Context& context, base::NodeId sender, std::uint64_t life, State state);
+    [[nodiscard]] std::set<base::NodeId> lagging_nodes() const;
+    void catch_up(Context& context);
+    void forget_unsure_sessions(Context& context);
+    void take_over_from_former_life(Context& context, const Brought& brought);
+    void submit_again(Context& context);
     void forget_nodes(Context& context, const std::set<base::NodeId>& nodes);
     void begin_exchange(Context& context);
     void abort_exchange(Context& context);
@@ -130,8 +142,7 @@ class Core {
     [[nodiscard]] bool knows_all_of_view() const;
 
     // core_record.cpp
-    void apply(Context& context, base::NodeId sender, const std::vector<Record>& records,
-               std::size_t batch_bytes);
+    void apply(Context& context, const HeldBatch& batch);
     void apply(Context& context, base::NodeId sender, const Open& open);
     void apply(Context& context, base::NodeId sender, const Join& join);
     void apply(Context& context, base::NodeId sender, const Leave& leave);
@@ -211,20 +222,21 @@ class Core {
     [[nodiscard]] bool knows(const protocol::ViewMember& member) const;
 
     Config config_;
+    std::uint64_t life_ = 0;
     base::NodeId self_{};
     protocol::Incarnation incarnation_{};
     protocol::Cursor applied_{};
     bool is_attached_ = false;
     bool is_synchronised_ = false;
-    std::optional<std::uint64_t> marker_;  // Awaited since a restart.
+    bool is_marker_awaited_ = false;  // Since a restart.
     bool is_marker_sent_ = false;
-    bool is_marker_back_ = false;  // In the order, perhaps not applied.
 
     protocol::View view_;
     std::optional<std::set<base::NodeId>> came_along_;  // Of the last transitional configuration.
     // Nodes whose groups are in groups_, with the life they were learnt in. All of them have the
     // same set.
     std::map<base::NodeId, protocol::Incarnation> known_;
+    std::map<base::NodeId, Progress> had_;  // Of each node's batches, what is in the fold.
     std::optional<Exchange> exchange_;
     bool is_totem_due_ = false;  // Nodes went or came since the last TotemConfchg.
     // What the last TotemConfchg says: of the last view whose groups are known.
@@ -238,6 +250,8 @@ class Core {
 
     std::deque<Pending> pending_;         // Not submitted yet.
     std::deque<base::Buffer> unordered_;  // Submitted, not in the order yet.
+    std::uint64_t last_number_ = 0;       // Of our batches.
+    bool is_again_due_ = false;           // What was submitted before the attachment was lost.
     std::set<std::string> stops_;         // Groups that we have said to stop.
     bool is_flow_due_ = false;            // Slowness, stops or members changed.
     bool is_window_due_ = false;          // While flush() runs: windows may have changed.

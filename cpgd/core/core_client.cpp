@@ -43,7 +43,7 @@ void Core::on(Context& context, const ClientSent& sent) {
         break_off(context, sent.connection);
     } else if (!is_synchronised_) {
         refuse(context, sent.connection, CsError::TryAgain, "not synchronised yet");
-    } else if (marker_) {
+    } else if (is_marker_awaited_) {
         waiting_.emplace_back(sent.connection, sent.frame);
     } else if (hello != nullptr) {
         greet(context, sent.connection, *hello);
@@ -96,6 +96,10 @@ ClientSession* Core::session_of(const Connection& connection, SessionId id) {
 void Core::greet(Context& context, ConnectionId id, const api::Hello& hello) {
     Connection& connection = connections_.at(id);
     ClientSession* session = session_of(connection, hello.session);
+    if (session != nullptr && hello.last_event > session->sure_events.value_or(hello.last_event)) {
+        end_session(context, session->id);
+        session = nullptr;
+    }
     const bool resumed =
         session != nullptr && (hello.separate_events || session->acknowledge(hello.last_event));
     if (!resumed) {

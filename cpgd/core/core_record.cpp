@@ -1,5 +1,6 @@
 // Records that came in the order: each takes effect here, the same at every node.
 #include <algorithm>
+#include <utility>
 
 #include "common/base/invariant.hpp"
 #include "cpgd/core/core.hpp"
@@ -84,13 +85,20 @@ void Core::tell_totem(Context& context, ClientSession& session, GroupHandle hand
                TotemConfchg{.handle = handle, .ring = told_ring_, .members = told_nodes_});
 }
 
-void Core::apply(Context& context, base::NodeId sender, const std::vector<Record>& records,
-                 std::size_t batch_bytes) {
-    batch_bytes_ = batch_bytes;
+void Core::apply(Context& context, const HeldBatch& batch) {
+    auto& [last, former] = had_[batch.sender];
+    if (batch.place.life != last.life) {
+        former = std::exchange(last, batch.place);
+    } else if (batch.place.number <= last.number) {
+        ++counters_.repeats_dropped;
+        return;
+    }
+    last = batch.place;
+    batch_bytes_ = batch.bytes;
     ++batch_count_;
     ++counters_.batches_applied;
-    for (const Record& record : records) {
-        std::visit([&](const auto& what) { apply(context, sender, what); }, record);
+    for (const Record& record : batch.records) {
+        std::visit([&](const auto& what) { apply(context, batch.sender, what); }, record);
     }
 }
 
@@ -217,8 +225,8 @@ void Core::apply(Context&, base::NodeId sender, const Flow& flow) {
 }
 
 void Core::apply(Context& context, base::NodeId sender, const Marker& marker) {
-    if (sender != self_ || marker_ != marker.nonce) return;
-    marker_.reset();
+    if (sender != self_ || !is_marker_awaited_ || marker.nonce != life_) return;
+    is_marker_awaited_ = false;
     stops_.clear();
     for (const std::string& group : groups_.stopped_by(self_)) {
         stops_.insert(group);

@@ -83,24 +83,38 @@ void Core::abort_exchange(Context& context) {
     ++counters_.exchanges_aborted;
     for (const HeldBatch& batch : aborted.held) {
         if (batch.sender != self_ && !known_.contains(batch.sender)) continue;
-        apply(context, batch.sender, batch.records, batch.bytes);
+        apply(context, batch);
     }
 }
 
 void Core::submit_state(Context& context) {
-    State state{.ring = view_.ring, .version = view_.version, .sessions = {}, .stopped_groups = {}};
-    state.stopped_groups = groups_.stopped_by(self_);
+    State state{.ring = view_.ring,
+                .version = view_.version,
+                .caught_up = exchange_->lagging.has_value(),
+                .sessions = {},
+                .stopped_groups = groups_.stopped_by(self_),
+                .known = {},
+                .had = {}};
+    for (const auto& [node, incarnation] : known_) {
+        state.known.push_back(node);
+    }
+    for (const auto& [node, had] : had_) {
+        state.had.push_back({.node = node, .had = had});
+    }
     const auto submit = [&](bool last) {
         state.last = last;
-        const Batch batch{.incarnation = incarnation_, .records = {state}};
+        const Batch batch{
+            .incarnation = incarnation_, .place = {.life = life_}, .records = {state}};
         context.actions.emplace_back(Submit{.payload = encode_batch(batch), .urgent = true});
         ++state.part;
         state.sessions.clear();
         state.stopped_groups.clear();
+        state.known.clear();
+        state.had.clear();
     };
     std::size_t bytes = 0;
     for (SessionState& session : groups_.sessions_of(self_)) {
-        State one{.sessions = {session}, .stopped_groups = {}};
+        State one{.sessions = {session}, .stopped_groups = {}, .known = {}, .had = {}};
         bytes += encoded_bytes_max(one);
         state.sessions.push_back(std::move(session));
         if (bytes < kStatePartBytes) continue;
@@ -110,27 +124,54 @@ void Core::submit_state(Context& context) {
     submit(true);
 }
 
-void Core::on_state(Context& context, base::NodeId sender, State state) {
+void Core::on_state(Context& context, base::NodeId sender, std::uint64_t life, State state) {
     if (!exchange_ || state.ring != view_.ring || state.version != view_.version) return;
+    if (state.caught_up != exchange_->lagging.has_value()) return;
     Brought& brought = exchange_->brought[sender];
     if (brought.is_whole) return;  // Said again by a cpgd that was restarted.
     if (state.part == 0) brought = {};
+    brought.life = life;
     if (state.part != brought.parts) return;
     ++brought.parts;
     brought.is_whole = state.last;
     std::ranges::move(state.sessions, std::back_inserter(brought.sessions));
     std::ranges::move(state.stopped_groups, std::back_inserter(brought.stopped_groups));
+    std::ranges::move(state.known, std::back_inserter(brought.known));
+    for (const NodeProgress& progress : state.had) {
+        brought.had[progress.node] = progress.had;
+    }
 
     const bool all_said = std::ranges::all_of(view_.members, [this](const auto& member) {
         const auto said = exchange_->brought.find(member.node);
         return said != exchange_->brought.end() && said->second.is_whole;
     });
-    if (all_said) finish_exchange(context);
+    if (!all_said) return;
+    if (exchange_->lagging) return finish_exchange(context);
+    exchange_->lagging = lagging_nodes();
+    if (exchange_->lagging->empty()) return finish_exchange(context);
+    const bool are_we = exchange_->lagging->contains(self_);
+    if (are_we) catch_up(context);
+    for (const base::NodeId node : *exchange_->lagging) {
+        exchange_->brought.erase(node);
+    }
+    if (are_we) submit_state(context);
 }
 
 void Core::finish_exchange(Context& context) {
     const Exchange done = std::move(*exchange_);
     exchange_.reset();
+    if (done.lagging && done.lagging->contains(self_) && done.brought.at(self_).life != life_)
+        take_over_from_former_life(context, done.brought.at(self_));
+    for (const auto& [node, brought] : done.brought) {
+        for (const auto& [other, had] : brought.had) {
+            had_[other] = std::max(had_[other], had);
+        }
+    }
+    // Of who is here its own word counts.
+    for (const auto& [node, brought] : done.brought) {
+        const auto own = brought.had.find(node);
+        had_[node] = own == brought.had.end() ? Progress{} : own->second;
+    }
 
     // One event a group for all who came.
     std::map<std::string, std::vector<Member>> joined;
@@ -153,7 +194,7 @@ void Core::finish_exchange(Context& context) {
     install_view(context);
 
     for (const HeldBatch& batch : done.held) {
-        apply(context, batch.sender, batch.records, batch.bytes);
+        apply(context, batch);
     }
 }
 
@@ -164,6 +205,7 @@ void Core::install_view(Context& context) {
         known_.emplace(member.node, member.incarnation);
     }
     is_synchronised_ = true;
+    submit_again(context);
     if (!is_totem_due_ && told_ring_ == view_.ring) return;
     is_totem_due_ = false;
     told_ring_ = view_.ring;
@@ -185,32 +227,25 @@ void Core::on_batch(Context& context, const protocol::Batch& batch) {
         return;
     }
     std::vector<Record> records = std::move(decoded->records);
-    if (batch.sender == self_) note_own(records);
+    if (batch.sender == self_ && decoded->place.life == life_ && decoded->place.number > 0) {
+        INVARIANT(!unordered_.empty());
+        unordered_.pop_front();
+    }
 
     if (records.size() == 1 && std::holds_alternative<State>(records.front())) {
-        on_state(context, batch.sender, std::move(std::get<State>(records.front())));
+        on_state(context, batch.sender, decoded->place.life,
+                 std::move(std::get<State>(records.front())));
         return;
     }
+    HeldBatch held{.sender = batch.sender,
+                   .place = decoded->place,
+                   .records = std::move(records),
+                   .bytes = batch.payload.size()};
     if (exchange_) {
-        exchange_->held.push_back(
-            {.sender = batch.sender, .records = std::move(records), .bytes = batch.payload.size()});
+        exchange_->held.push_back(std::move(held));
         return;
     }
-    apply(context, batch.sender, records, batch.payload.size());
-}
-
-// What came back need not be submitted again. Until our marker is back, it is of the former life.
-void Core::note_own(const std::vector<Record>& records) {
-    if (records.size() == 1 && std::holds_alternative<State>(records.front())) return;
-    if (marker_ && !is_marker_back_) {
-        const bool is_ours = std::ranges::any_of(records, [this](const Record& record) {
-            const auto* marker = std::get_if<Marker>(&record);
-            return marker != nullptr && marker->nonce == *marker_;
-        });
-        if (!is_ours) return;
-        is_marker_back_ = true;
-    }
-    if (!unordered_.empty()) unordered_.pop_front();
+    apply(context, held);
 }
 
 }  // namespace cpg

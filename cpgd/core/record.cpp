@@ -28,6 +28,9 @@ constexpr std::size_t kFixedBytesMax = 40;  // The longest record without its te
 constexpr std::size_t kSessionBytesMin = 28;
 constexpr std::size_t kHandleBytesMin = 6;
 constexpr std::size_t kTextBytesMin = 2;
+constexpr std::size_t kNodeBytes = 4;
+constexpr std::size_t kNodeProgressBytes = 36;
+constexpr std::size_t kPlaceAt = 9;
 
 // Said once and used at both ends: the decoder refuses what the encoder must never send.
 bool in_range(const Mcast& mcast) {
@@ -51,6 +54,18 @@ SessionId read_session(FrameReader& reader) {
 
 std::string read_group(FrameReader& reader) {
     return reader.read_text(protocol::cpg::kGroupNameMax);
+}
+
+Place read_place(FrameReader& reader) {
+    Place place;
+    place.life = reader.read<std::uint64_t>();
+    place.number = reader.read<std::uint64_t>();
+    return place;
+}
+
+void write_place(FrameWriter& writer, const Place& place) {
+    writer.write(place.life);
+    writer.write(place.number);
 }
 
 Open read_open(FrameReader& reader) {
@@ -125,6 +140,7 @@ State read_state(FrameReader& reader) {
     State state;
     state.ring = reader.read_ring();
     state.version = reader.read<std::uint64_t>();
+    state.caught_up = reader.read_bool();
     state.part = reader.read<std::uint32_t>();
     state.last = reader.read_bool();
     const std::size_t sessions = reader.read_count(kSessionBytesMin);
@@ -136,6 +152,19 @@ State read_state(FrameReader& reader) {
     state.stopped_groups.reserve(stopped);
     for (std::size_t i = 0; i < stopped && !reader.error(); ++i) {
         state.stopped_groups.push_back(read_group(reader));
+    }
+    const std::size_t known = reader.read_count(kNodeBytes);
+    state.known.reserve(known);
+    for (std::size_t i = 0; i < known && !reader.error(); ++i) {
+        state.known.push_back(reader.read_node());
+    }
+    const std::size_t had = reader.read_count(kNodeProgressBytes);
+    state.had.reserve(had);
+    for (std::size_t i = 0; i < had && !reader.error(); ++i) {
+        NodeProgress& progress = state.had.emplace_back();
+        progress.node = reader.read_node();
+        progress.had.last = read_place(reader);
+        progress.had.former = read_place(reader);
     }
     return state;
 }
@@ -221,6 +250,7 @@ void write(FrameWriter& writer, const State& state) {
     writer.write_enum(Type::State);
     writer.write_ring(state.ring);
     writer.write(state.version);
+    writer.write_bool(state.caught_up);
     writer.write(state.part);
     writer.write_bool(state.last);
     writer.write_count(state.sessions.size());
@@ -240,6 +270,16 @@ void write(FrameWriter& writer, const State& state) {
     for (const std::string& group : state.stopped_groups) {
         writer.write_text(group);
     }
+    writer.write_count(state.known.size());
+    for (const base::NodeId node : state.known) {
+        writer.write_node(node);
+    }
+    writer.write_count(state.had.size());
+    for (const NodeProgress& progress : state.had) {
+        writer.write_node(progress.node);
+        write_place(writer, progress.had.last);
+        write_place(writer, progress.had.former);
+    }
 }
 
 std::size_t variable_bytes(const Join& join) {
@@ -252,7 +292,8 @@ std::size_t variable_bytes(const Mcast& mcast) {
     return mcast.payload.size();
 }
 std::size_t variable_bytes(const State& state) {
-    std::size_t bytes = 8;
+    std::size_t bytes =
+        17 + state.known.size() * kNodeBytes + state.had.size() * kNodeProgressBytes;
     for (const SessionState& session : state.sessions) {
         bytes += encoded_bytes_max(Open{}) + 4;
         for (const HandleState& handle : session.handles) {
@@ -281,6 +322,7 @@ base::Expected<Batch, FrameError> decode_batch(const base::Buffer& bytes) {
     const auto version = reader.read<std::uint8_t>();
     Batch batch;
     batch.incarnation = protocol::Incarnation{reader.read<std::uint64_t>()};
+    batch.place = read_place(reader);
     if (reader.error()) return base::fail(FrameError::Truncated);
     if (version != kBatchVersion) return base::fail(FrameError::WrongVersion);
     while (reader.remaining() > 0) {
@@ -298,6 +340,7 @@ base::Buffer encode_batch(const Batch& batch) {
     FrameWriter writer(bytes);
     writer.write(kBatchVersion);
     writer.write(batch.incarnation.value());
+    write_place(writer, batch.place);
     for (const Record& record : batch.records) {
         std::visit([&](const auto& what) { write(writer, what); }, record);
     }
@@ -309,7 +352,7 @@ base::Buffer with_incarnation(const base::Buffer& batch, protocol::Incarnation i
     FrameWriter writer(batch.size());
     writer.write(kBatchVersion);
     writer.write(incarnation.value());
-    writer.write_bytes(batch.bytes().subspan(kBatchHeaderBytes));
+    writer.write_bytes(batch.bytes().subspan(kPlaceAt));
     return std::move(writer).finish();
 }
 

@@ -80,21 +80,55 @@ struct SessionState {
 
     friend bool operator==(const SessionState&, const SessionState&) = default;
 };
+// The place of a batch among those that its sender submitted: they count from 1 in each life of a
+// cpgd. `life` is the time of its start in ns since the epoch.
+struct Place {
+    std::uint64_t life = 0;
+    std::uint64_t number = 0;
+
+    friend auto operator<=>(const Place&, const Place&) = default;
+};
+// How far a node's batches went: the last one, and the last one of the life before that.
+struct Progress {
+    Place last;
+    Place former;
+
+    // Whether who has come to `place` has had something of the node that is not in here.
+    [[nodiscard]] bool lacks(const Place& place) const {
+        if (place.life == former.life) return place.number > former.number;
+        return place > last;
+    }
+    [[nodiscard]] bool lacks(const Progress& theirs) const {
+        return lacks(theirs.last) || lacks(theirs.former);
+    }
+    friend auto operator<=>(const Progress&, const Progress&) = default;
+};
+struct NodeProgress {
+    base::NodeId node{};
+    Progress had;
+};
+
 // What the sender's node brings to the view (ring, version): as of the place where the view stands
-// in the order. Several parts when it is long; they count from 0.
+// in the order, or, when `caught_up`, after what others had of the sender before. Several parts
+// when it is long; they count from 0. The first has the nodes whose groups the sender knows, and
+// the last batch that it had of every node, also of those that are gone.
 struct State {
     base::RingId ring{};
     std::uint64_t version = 0;
+    bool caught_up = false;
     std::uint32_t part = 0;
     bool last = true;
     std::vector<SessionState> sessions;
     std::vector<std::string> stopped_groups;
+    std::vector<base::NodeId> known;
+    std::vector<NodeProgress> had;
 };
 
 using Record = std::variant<Open, Join, Leave, End, Mcast, Flow, Marker, State>;
 
 struct Batch {
     protocol::Incarnation incarnation{};  // Of the sender: what an earlier life left is ignored.
+    Place place;                          // Number 0: of a State, which has no place.
     std::vector<Record> records;
 };
 
@@ -102,11 +136,11 @@ struct Batch {
 [[nodiscard]] base::Expected<Batch, protocol::FrameError> decode_batch(const base::Buffer& bytes);
 [[nodiscard]] base::Buffer encode_batch(const Batch& batch);
 
-// The same batch as of another life of its sender.
+// The same batch as of another attachment of its sender.
 [[nodiscard]] base::Buffer with_incarnation(const base::Buffer& batch,
                                             protocol::Incarnation incarnation);
 
-inline constexpr std::size_t kBatchHeaderBytes = 9;
+inline constexpr std::size_t kBatchHeaderBytes = 25;
 // Bytes that the record takes in a batch, at most.
 [[nodiscard]] std::size_t encoded_bytes_max(const Record& record);
 

@@ -15,7 +15,8 @@ using protocol::FrameError;
 using protocol::FrameReader;
 using protocol::FrameWriter;
 
-constexpr std::uint8_t kSnapshotVersion = 1;
+constexpr std::uint8_t kSnapshotVersion = 2;
+constexpr std::uint64_t kAllSure = ~std::uint64_t{0};
 constexpr std::size_t kUsualBytes = std::size_t{64} << 10u;
 
 void write_nodes(FrameWriter& writer, const std::vector<base::NodeId>& nodes) {
@@ -69,6 +70,7 @@ void write_session(FrameWriter& writer, const ClientSession& session) {
     writer.write(session.pid);
     writer.write_bool(session.totem_events);
     writer.write_bool(session.initial_totem_event);
+    writer.write(session.sure_events.value_or(kAllSure));
     writer.write(session.next_event);
     writer.write(session.acknowledged);
     writer.write_count(session.queue.size());
@@ -88,6 +90,8 @@ ClientSession read_session(FrameReader& reader) {
     session.pid = reader.read<std::uint32_t>();
     session.totem_events = reader.read_bool();
     session.initial_totem_event = reader.read_bool();
+    const auto sure_events = reader.read<std::uint64_t>();
+    if (sure_events != kAllSure) session.sure_events = sure_events;
     const auto next_event = reader.read<std::uint64_t>();
     session.acknowledged = reader.read<std::uint64_t>();
     const std::size_t count = reader.read_count(sizeof(std::uint32_t));
@@ -113,7 +117,7 @@ ClientSession read_session(FrameReader& reader) {
 }
 
 void write_state(FrameWriter& writer, const State& state, protocol::Incarnation life) {
-    const base::Buffer batch = encode_batch({.incarnation = life, .records = {state}});
+    const base::Buffer batch = encode_batch({.incarnation = life, .place = {}, .records = {state}});
     writer.write_count(batch.size());
     writer.write_bytes(batch.bytes());
 }
@@ -151,8 +155,18 @@ base::Buffer Core::snapshot() const {
         writer.write_node(node);
         writer.write(incarnation.value());
         const State state{.sessions = groups_.sessions_of(node),
-                          .stopped_groups = groups_.stopped_by(node)};
+                          .stopped_groups = groups_.stopped_by(node),
+                          .known = {},
+                          .had = {}};
         write_state(writer, state, incarnation);
+    }
+    writer.write_count(had_.size());
+    for (const auto& [node, had] : had_) {
+        writer.write_node(node);
+        for (const Place& place : {had.last, had.former}) {
+            writer.write(place.life);
+            writer.write(place.number);
+        }
     }
     writer.write_count(clients_.size());
     for (const auto& [id, client] : clients_) {
@@ -162,11 +176,11 @@ base::Buffer Core::snapshot() const {
 }
 
 base::Expected<Core, FrameError> Core::restore(const Config& config, const base::Buffer& snapshot,
-                                               base::Instant now, std::uint64_t nonce) {
+                                               base::Instant now, std::uint64_t life) {
     FrameReader reader(snapshot);
     if (reader.read<std::uint8_t>() != kSnapshotVersion)
         return base::fail(FrameError::WrongVersion);
-    Core core(config);
+    Core core(config, life);
     core.self_ = reader.read_node();
     core.incarnation_ = protocol::Incarnation{reader.read<std::uint64_t>()};
     core.applied_ = protocol::Cursor{reader.read<std::uint64_t>()};
@@ -186,7 +200,15 @@ base::Expected<Core, FrameError> Core::restore(const Config& config, const base:
         const auto state = read_state(reader);
         if (state) (void)core.groups_.install(node, state->sessions, state->stopped_groups);
     }
-    const std::size_t clients = reader.read_count(41);
+    const std::size_t nodes_had = reader.read_count(36);
+    for (std::size_t i = 0; i < nodes_had && !reader.error(); ++i) {
+        Progress& had = core.had_[reader.read_node()];
+        for (Place* place : {&had.last, &had.former}) {
+            place->life = reader.read<std::uint64_t>();
+            place->number = reader.read<std::uint64_t>();
+        }
+    }
+    const std::size_t clients = reader.read_count(49);
     for (std::size_t i = 0; i < clients && !reader.error(); ++i) {
         ClientSession client = read_session(reader);
         const Session* session = core.groups_.find({core.self_, client.id});
@@ -205,7 +227,7 @@ base::Expected<Core, FrameError> Core::restore(const Config& config, const base:
         if (key.node == core.self_ && !core.clients_.contains(key.session))
             return base::fail(FrameError::OutOfRange);
     }
-    core.marker_ = nonce;
+    core.is_marker_awaited_ = true;
     return core;
 }
 

@@ -28,6 +28,7 @@ Status Core::status() const {
     }
     for (const auto& [id, client] : clients_) {
         SessionStatus& session = status.sessions.emplace_back();
+        session.session = id;
         session.pid = client.pid;
         session.kernel_pid = client.kernel_pid;
         session.uid = client.uid;

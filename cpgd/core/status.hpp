@@ -28,6 +28,7 @@ struct Counters {
 };
 
 struct SessionStatus {
+    protocol::cpg::SessionId session{};
     std::uint32_t pid = 0;
     std::uint32_t kernel_pid = 0;
     std::uint32_t uid = 0;

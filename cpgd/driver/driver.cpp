@@ -72,7 +72,8 @@ Driver::Driver(os::EventLoop& loop, logging::Log& log, const Options& options,
     : loop_(loop),
       log_(log),
       access_(options.access),
-      core_(options.core),
+      life_(os::epoch_ns()),
+      core_(options.core, life_),
       processes_(loop, [this](std::uint32_t pid) { step(cpg::ProcessDied{.kernel_pid = pid}); }),
       snapshots_(std::move(snapshots)) {}
 
@@ -83,7 +84,7 @@ std::optional<ring::ResumePoint> Driver::restore(const cpg::Config& config) {
         if (snapshots_->refusal() != nullptr) start_afresh(snapshots_->refusal());
         return std::nullopt;
     }
-    auto restored = cpg::Core::restore(config, *stored, os::now(), random_number());
+    auto restored = cpg::Core::restore(config, *stored, os::now(), life_);
     if (!restored) {
         start_afresh(restored.error() == protocol::FrameError::WrongVersion
                          ? "it is of another version"

@@ -79,6 +79,7 @@ class Driver {
     os::EventLoop& loop_;
     logging::Log& log_;
     Access access_;
+    std::uint64_t life_;  // The time of our start.
     cpg::Core core_;
     std::vector<cpg::Action> actions_;
     std::unique_ptr<zmtp::Server> clients_;

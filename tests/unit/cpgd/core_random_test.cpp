@@ -15,6 +15,7 @@ struct History {
     std::uint64_t seed = 0;
     std::uint32_t nodes = 3;
     bool restarts = false;
+    bool rings_die = false;
 };
 
 class Run {
@@ -29,11 +30,14 @@ class Run {
             act();
         }
         cluster_.partition({ids(history_.nodes)});
-        for (ToyClient& client : cluster_.clients()) {
-            if (client.is_alive && client.connection == cpg::ConnectionId{})
-                cluster_.connect(client);
+        // A session that can't go on may be found out while they come to rest.
+        for (int i = 0; i < 2; ++i) {
+            for (ToyClient& client : cluster_.clients()) {
+                if (client.is_alive && client.connection == cpg::ConnectionId{})
+                    cluster_.connect(client);
+            }
+            cluster_.settle();
         }
-        cluster_.settle();
         cluster_.advance(std::chrono::seconds{6});  // Who died while its cpgd was down.
         cluster_.settle();
         auto faults = cluster_.faults();
@@ -86,6 +90,9 @@ class Run {
                 cluster_.connect(*client);
         } else if (choice < 96) {
             part();
+        } else if (history_.rings_die && choice < 98) {
+            cluster_.lose_ring(node);
+            if (random_.below(2) == 0) cluster_.partition({ids(history_.nodes)});
         } else if (history_.restarts) {
             restart(node);
         }
@@ -150,10 +157,10 @@ class Run {
 };
 
 void check(const History& history) {
-    Run run(history);
-    const auto faults = run.faults();
     CAPTURE(history.seed);
     CAPTURE(history.nodes);
+    Run run(history);
+    const auto faults = run.faults();
     for (const std::string& fault : faults) {
         FAIL_CHECK(fault);
     }
@@ -170,6 +177,15 @@ TEST_CASE("the rules hold over partitions, deaths and reconnects") {
 TEST_CASE("the rules hold when cpgds are started again from snapshots") {
     for (std::uint64_t seed = 1; seed <= 400; ++seed) {
         check({.seed = seed, .nodes = 2 + static_cast<std::uint32_t>(seed % 3), .restarts = true});
+    }
+}
+
+TEST_CASE("the rules hold when ringds are killed") {
+    for (std::uint64_t seed = 1; seed <= 3000; ++seed) {
+        check({.seed = seed,
+               .nodes = 2 + static_cast<std::uint32_t>(seed % 3),
+               .restarts = seed % 2 == 0,
+               .rings_die = true});
     }
 }
 

@@ -124,6 +124,35 @@ TEST_CASE("sides of a partition go and come again") {
     check_no_faults(cluster);
 }
 
+TEST_CASE("what the others had when a ringd was killed comes once, also to its sender") {
+    ToyCluster cluster({1, 2});
+    cluster.partition({{1, 2}});
+    cluster.settle();
+    ToyClient& sender = cluster.add_client(1, 10);
+    ToyClient& other = cluster.add_client(2, 20);
+    cluster.join(sender, "a");
+    cluster.join(other, "a");
+    cluster.settle();
+    cluster.send(sender, "ordered");
+    cluster.settle();
+    cluster.send(sender, "ordered and lost here");
+    cluster.advance({});  // It is submitted.
+    while (cluster.has_submissions(1)) {
+        cluster.order_one(1);
+    }
+    cluster.send(sender, "not ordered");
+    cluster.advance({});
+    cluster.lose_ring(1);
+    cluster.settle();
+    CHECK(other.received ==
+          std::vector<std::string>{"1:10:1:ordered", "1:10:2:ordered and lost here"});
+    cluster.partition({{1, 2}});
+    cluster.settle();
+    CHECK(sender.received == other.received);
+    CHECK(sender.received.size() == 3);
+    check_no_faults(cluster);
+}
+
 TEST_CASE("a view that comes during the exchange leaves no ghosts") {
     ToyCluster cluster({1, 2, 3, 4});
     cluster.partition({{1, 2}, {3, 4}});

@@ -23,7 +23,7 @@ std::string text_of(const base::Buffer& buffer) {
 ToyCluster::ToyCluster(std::vector<std::uint32_t> nodes, const cpg::Config& config)
     : config_(config) {
     for (const std::uint32_t id : nodes) {
-        Node node{.core = cpg::Core(config)};
+        Node node{.core = cpg::Core(config, next_id_++)};
         node.incarnation = protocol::Incarnation{next_id_++};
         nodes_.emplace(NodeId{id}, std::move(node));
         step(NodeId{id}, cpg::RingAttached{.self = NodeId{id},
@@ -174,17 +174,20 @@ void ToyCluster::restart(std::uint32_t id, const std::optional<base::Buffer>& sn
         client.connection = {};
         client.is_welcome = false;
     }
+    node.core = cpg::Core(config_, next_id_++);
     if (snapshot) {
         auto restored = cpg::Core::restore(config_, *snapshot, now_, next_id_++);
         INVARIANT(restored.has_value());
         node.core = std::move(*restored);
+    }
+    if (snapshot && node.core.incarnation() == node.incarnation) {
         node.delivered = node.core.applied().value();
         step(NodeId{id}, cpg::RingAttached{
                              .self = NodeId{id}, .resumed = true, .incarnation = node.incarnation});
         return;
     }
+    forget_later_tags(NodeId{id});
     // As ringd does when the attachment has ended: out of the view, and in again with another life.
-    node.core = cpg::Core(config_);
     node.incarnation = protocol::Incarnation{next_id_++};
     node.events.clear();
     node.delivered = 0;
@@ -205,6 +208,35 @@ void ToyCluster::restart(std::uint32_t id, const std::optional<base::Buffer>& sn
     }
 }
 
+// The core has lost its place: what it had not made yet will be other events.
+void ToyCluster::forget_later_tags(NodeId id) {
+    for (const cpg::SessionStatus& session : nodes_.at(id).core.status().sessions) {
+        auto& tags = tags_[{id, session.session}];
+        tags.erase(tags.upper_bound(session.events), tags.end());
+    }
+}
+
+void ToyCluster::lose_ring(std::uint32_t id) {
+    Node& node = nodes_.at(NodeId{id});
+    node.view = {};
+    std::map<base::RingId, std::vector<std::uint32_t>> sides;
+    for (const auto& [other, at] : nodes_) {
+        if (!at.view.members.empty()) sides[at.view.ring].push_back(other.value());
+    }
+    std::vector<std::vector<std::uint32_t>> rest;
+    for (auto& [ring, side] : sides) {
+        rest.push_back(std::move(side));
+    }
+    partition(rest);
+    forget_later_tags(NodeId{id});
+    node.incarnation = protocol::Incarnation{next_id_++};
+    node.events.clear();
+    node.delivered = 0;
+    node.submissions.clear();
+    step(NodeId{id},
+         cpg::RingAttached{.self = NodeId{id}, .resumed = false, .incarnation = node.incarnation});
+}
+
 void ToyCluster::advance(base::Duration time) {
     now_ += time;
     for (auto& [id, node] : nodes_) {
@@ -221,7 +253,7 @@ void ToyCluster::step(NodeId id, const cpg::Event& event) {
     node.core.step(now_, event, actions);
     // A client may get an event much later than its node came to it.
     for (const cpg::SessionStatus& session : node.core.status().sessions) {
-        auto& tags = tags_[{id, session.kernel_pid}];
+        auto& tags = tags_[{id, session.session}];
         const std::uint64_t tagged = tags.empty() ? 0 : tags.rbegin()->first;
         for (std::uint64_t made = tagged + 1; made <= session.events; ++made) {
             (void)tags.try_emplace(made, node.tag);
@@ -358,7 +390,6 @@ void ToyCluster::to_client(cpg::ConnectionId connection, const api::CpgdFrame& s
             client.next_number = 1;
             client.uncredited.clear();
             client.request.reset();
-            tags_[{client.node, client.pid}].clear();
         }
         client.session = welcome->session;
         client.is_welcome = true;
@@ -388,7 +419,10 @@ void ToyCluster::to_client(cpg::ConnectionId connection, const api::CpgdFrame& s
 void ToyCluster::on(ToyClient& client, const api::SessionEvent& event) {
     INVARIANT(event.event == client.last_event + 1);
     client.last_event = event.event;
-    const ViewTag view = tags_.at({client.node, client.pid}).at(event.event);
+    // Of a session that ended in the same step there is no tag.
+    const ViewTag view = tags_[{client.node, client.session}]
+                             .try_emplace(event.event, nodes_.at(client.node).tag)
+                             .first->second;
     if (const auto* delivered = std::get_if<api::Delivered>(&event.what)) {
         const std::string message = text_of(delivered->payload);
         const std::size_t number_at = message.find(':', message.find(':') + 1) + 1;

@@ -60,6 +60,10 @@ class ToyCluster {
 
     // cpgd is killed and started again with `snapshot`, or afresh where there is none.
     void restart(std::uint32_t node, const std::optional<base::Buffer>& snapshot);
+    // ringd is killed and started again: what it had not handed to its cpgd is lost here, the
+    // others of its side go on. The node comes back with the next partition() that has it in a
+    // side.
+    void lose_ring(std::uint32_t node);
     void advance(base::Duration time);
 
     // Clients.
@@ -108,6 +112,7 @@ class ToyCluster {
     void push(Node& node,
               std::variant<protocol::Transitional, protocol::View, protocol::Batch> what);
     Submission take(Node& node);
+    void forget_later_tags(NodeId id);
 
     cpg::Config config_;
     base::Instant now_{};
@@ -116,8 +121,8 @@ class ToyCluster {
     std::uint64_t next_ring_ = 1;
     std::uint64_t next_id_ = 1;
     std::uint64_t next_connection_ = 1;
-    // By client and event: the view in which its node made it.
-    std::map<std::pair<NodeId, std::uint32_t>, std::map<std::uint64_t, ViewTag>> tags_;
+    // By session and event: the view in which its node made it.
+    std::map<std::pair<NodeId, cpg::SessionId>, std::map<std::uint64_t, ViewTag>> tags_;
     CpgChecker checker_;
 };
 
