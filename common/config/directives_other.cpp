@@ -9,7 +9,9 @@ using namespace table;  // NOLINT: the names of the table's own lines.
 
 constexpr std::uint64_t kU32Max = std::numeric_limits<std::uint32_t>::max();
 constexpr std::uint64_t kTimerMax = 3'600'000;
-constexpr std::string_view kPriorities = "emerg|alert|crit|err|warning|notice|info|debug";
+constexpr std::string_view kLevels =
+    "lines up to the level info are written everywhere; logging.debug adds the details";
+constexpr std::string_view kNoParts = "a daemon's log has no parts that are set apart";
 constexpr std::string_view kQdevice = "Read by the quorum device.";
 
 constexpr auto kDirectives = std::to_array<Directive>({
@@ -81,27 +83,24 @@ constexpr auto kDirectives = std::to_array<Directive>({
     on_off("logging.to_logfile", "no", Reload::Yes, "Write the log to logfile."),
     text("logging.logfile", "", Reload::Yes, "That file; opened anew on SIGHUP."),
     choice("logging.debug", "off", "on|off|trace", Reload::Yes, "Log details; trace: as on."),
-    choice("logging.logfile_priority", "info", kPriorities, Reload::Yes,
-           "Least priority of lines in the log file."),
-    choice("logging.syslog_priority", "info", kPriorities, Reload::Yes,
-           "Least priority of lines in the journal."),
+    no_effect("logging.logfile_priority", kLevels),
+    no_effect("logging.syslog_priority", kLevels),
     no_effect("logging.syslog_facility", "the journal tells lines apart by unit and fields"),
     no_effect("logging.timestamp", "each line has the time in microseconds"),
     no_effect("logging.fileline", "the journal has file and line of each message as fields"),
     no_effect("logging.function_name", "the journal has file and line of each message as fields"),
     no_effect("logging.blackbox", "the flight recorder is always on"),
-    text("logging.logger_subsys.subsys", "", Reload::Yes,
-         "Name of the part of the program that the section is about."),
-    text("logging.logging_daemon.name", "", Reload::Yes, "Name of the daemon it is about."),
-    text("logging.logging_daemon.subsys", "", Reload::Yes, "A part of that daemon."),
+    no_effect("logging.logger_subsys.subsys", kNoParts),
+    no_effect("logging.logging_daemon.name", kNoParts),
+    no_effect("logging.logging_daemon.subsys", kNoParts),
     obsolete("logging.to_file", "write to_logfile"),
 
     text("uidgid.uid", "", Reload::Yes, "A user, by name or number, who may use the services."),
     text("uidgid.gid", "", Reload::Yes, "A group, by name or number, whose members may."),
 
     on_off("system.sched_rr", "yes", Reload::No, "Run ringd with real-time priority."),
-    text("system.priority", "max", Reload::No,
-         "max, min or a number: real-time priority, or nice level when sched_rr is no."),
+    no_effect("system.priority",
+              "ringd needs no more than real-time priority 1 to run before all ordinary processes"),
     text("system.state_dir", "/var/lib/halo", Reload::No,
          "Folder for what must outlive a restart, absolute."),
     no_effect("system.qb_ipc_type", "local sockets are always UNIX stream sockets"),

@@ -14,27 +14,28 @@ constexpr std::uint64_t kTimerMax = 3'600'000;  // An hour: more is a slip of th
 
 constexpr std::string_view kNoRotations =
     "counts token rotations in Corosync; Halo watches each peer and link by its own heartbeat";
+constexpr std::string_view kFastestLink =
+    "of the working links to a node the fastest carries its traffic, the others stand by";
+constexpr std::string_view kOwnHeartbeats =
+    "all links are watched alike: halo.heartbeat_interval, halo.silence_min, halo.silence_max";
 constexpr std::string_view kNoCompression = "packets are not compressed";
 
 constexpr auto kDirectives = std::to_array<Directive>({
     number("totem.version", "2", 2, 2, "", Reload::No, "Version of the file's meaning; always 2."),
     text("totem.cluster_name", "", Reload::No,
-         "Name of the cluster, for people and tools. With transport udp it chooses the multicast "
-         "address where none is given."),
+         "Name of the cluster, for people and tools. Without encryption it keeps clusters of "
+         "different names apart."),
     number("totem.config_version", "0", 0, std::numeric_limits<std::uint64_t>::max(), "",
            Reload::Yes, "Version of this file, raised by whoever edits it."),
     choice("totem.transport", "knet", "knet|udpu|udp", Reload::No,
            "knet and udpu: unicast UDP to each node over all links of the nodelist. udp: IP "
            "multicast on link 0."),
-    choice("totem.link_mode", "passive", "passive|active|rr", Reload::Yes,
-           "passive: the working link of highest priority carries the traffic. active and rr are "
-           "taken as passive: a second copy of each packet costs more than a switch of links."),
+    no_effect("totem.link_mode", kFastestLink),
     choice("totem.ip_version", "ipv6-4", "ipv4|ipv6|ipv4-6|ipv6-4", Reload::No,
            "Which addresses of a host name are used, and which first."),
     text("totem.ip_dscp", "0", Reload::No,
          "Traffic class of all packets: 0 to 63, or a name: cs0 to cs7, af11 to af43, ef."),
-    number("totem.netmtu", "1500", 576, 65535, "bytes", Reload::No,
-           "Largest packet of the path with IP header, where it is not discovered."),
+    no_effect("totem.netmtu", "the size of each path is found out; totem.knet_mtu fixes it"),
     on_off("totem.block_unlisted_ips", "yes", Reload::Yes,
            "Drop packets from addresses that are not in the nodelist before looking into them."),
     number("totem.nodeid", "", 1, kU32Max, "", Reload::Start,
@@ -68,8 +69,8 @@ constexpr auto kDirectives = std::to_array<Directive>({
            "dies is noticed much earlier, by heartbeats: see halo {}."),
     number("totem.token_coefficient", "650", 0, kTimerMax, "ms", Reload::Yes,
            "Added to token for each node of the nodelist above two."),
-    number("totem.token_warning", "75", 0, 100, "percent", Reload::Yes,
-           "A token that took this part of its time-out is logged; 0: never."),
+    no_effect("totem.token_warning",
+              "the time of the last and of the longest rotation is in the counters"),
     number("totem.token_retransmit", "", kTimerMin, kTimerMax, "ms", Reload::Yes,
            "A token that was passed on is sent again after this time without a sign of progress. "
            "Default: token / (token_retransmits_before_loss_const + 0.2), at most 50 ms."),
@@ -81,8 +82,8 @@ constexpr auto kDirectives = std::to_array<Directive>({
            "Join messages are repeated at this interval while the ring is formed."),
     no_effect("totem.send_join", "join messages carry digests, so that many at once do no harm"),
     number("totem.consensus", "", kTimerMin, kTimerMax, "ms", Reload::Yes,
-           "Upper bound of one attempt to agree on the members. Default: 1.2 x token. What is used "
-           "without trouble is halo.gather_timeout."),
+           "Default: 1.2 x token. An upper bound for the default of halo.gather_timeout, which is "
+           "what counts."),
     number("totem.merge", "200", kTimerMin, kTimerMax, "ms", Reload::Yes,
            "How often a ring tells nodes that are not in it that it exists."),
     no_effect("totem.downcheck", "interface changes are told by the kernel"),
@@ -98,8 +99,7 @@ constexpr auto kDirectives = std::to_array<Directive>({
 
     number("totem.knet_mtu", "0", 0, 65535, "bytes", Reload::Yes,
            "Size of the path for all links; 0: it is discovered."),
-    number("totem.knet_pmtud_interval", "30", 1, 86400, "s", Reload::Yes,
-           "How often a larger packet is tried on each path."),
+    no_effect("totem.knet_pmtud_interval", "a larger size is tried every 30 seconds"),
     no_effect("totem.knet_compression_model", kNoCompression),
     no_effect("totem.knet_compression_threshold", kNoCompression),
     no_effect("totem.knet_compression_level", kNoCompression),
@@ -114,25 +114,20 @@ constexpr auto kDirectives = std::to_array<Directive>({
     obsolete("totem.interface.ringnumber", "write linknumber"),
     number("totem.interface.mcastport", "5405 + linknumber", 1, 65535, "", Reload::No,
            "UDP port of the link."),
-    number("totem.interface.knet_link_priority", "1", 0, 255, "", Reload::Yes,
-           "The working link of highest priority carries the traffic; of equal ones, the lowest "
-           "number."),
-    number("totem.interface.knet_ping_interval", "", 1, kTimerMax, "ms", Reload::Yes,
-           "Heartbeat interval of the link, if other than halo.heartbeat_interval. Together with "
-           "knet_ping_timeout."),
-    number("totem.interface.knet_ping_timeout", "", 1, kTimerMax, "ms", Reload::Yes,
-           "Silence after which the link counts as down."),
+    no_effect("totem.interface.knet_link_priority", kFastestLink),
+    no_effect("totem.interface.knet_ping_interval", kOwnHeartbeats),
+    no_effect("totem.interface.knet_ping_timeout", kOwnHeartbeats),
     no_effect("totem.interface.knet_ping_precision", "delay and jitter are measured for each path"),
-    number("totem.interface.knet_pong_count", "2", 1, 255, "", Reload::Yes,
-           "Heartbeats that a link must answer before it is used again."),
+    no_effect("totem.interface.knet_pong_count",
+              "a link that was down is used again after three heartbeats"),
     choice("totem.interface.knet_transport", "udp", "udp|sctp", Reload::No,
            "udp. sctp is taken as udp."),
-    address("totem.interface.bindnetaddr", Reload::No,
-            "Transport udp: network or address of the interface to use. Default: ring0_addr."),
+    no_effect("totem.interface.bindnetaddr", "the interface is that of the node's own ringN_addr"),
     address("totem.interface.mcastaddr", Reload::No,
-            "Transport udp: the multicast address. Default: made from cluster_name."),
-    on_off("totem.interface.broadcast", "no", Reload::No,
-           "Transport udp: send to the broadcast address instead of mcastaddr (IPv4)."),
+            "Transport udp: the multicast address. Without it each packet goes to each node by "
+            "unicast."),
+    no_effect("totem.interface.broadcast",
+              "without mcastaddr each packet goes to each node by unicast"),
     number("totem.interface.ttl", "1", 0, 255, "", Reload::No,
            "Transport udp: how many routers a multicast packet may pass."),
     obsolete("totem.interface.member.memberaddr", "list the nodes in nodelist {}"),

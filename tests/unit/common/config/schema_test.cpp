@@ -80,9 +80,9 @@ TEST_CASE("a key that is given twice is a warning") {
           "f:3: warning: 'token' is given again in totem {}; the last one counts\n");
 }
 
-TEST_CASE("parts of the log take what the log takes") {
-    CHECK(
-        problem_of("logging {\n logger_subsys {\n  subsys: QUORUM\n  debug: on\n }\n}\n").empty());
+TEST_CASE("parts of the log take what the log takes, and that there are none is said") {
+    CHECK(problem_of("logging {\n logger_subsys {\n  subsys: QUORUM\n  debug: on\n }\n}\n") ==
+          "f:3: warning: 'subsys' has no effect: a daemon's log has no parts that are set apart\n");
     CHECK(problem_of("logging {\n logger_subsys {\n  subsys: QUORUM\n  debg: on\n }\n}\n")
               .find("unknown directive 'debg'") != std::string::npos);
 }
