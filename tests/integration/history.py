@@ -171,6 +171,13 @@ def _first_difference(a, b):
     return "none"
 
 
+def _keeps(events, other):
+    """Whether the other stays once it is there. When the ringd of a node is killed and comes back within one ring
+    change, its members and the others leave each other in the midst of a ring that both go on from."""
+    is_there = [(other.node, other.pid) in event[1] for event in events if event[0] == "C"]
+    return is_there == sorted(is_there) and is_there[-1:] != [False]
+
+
 def _pieces_by_end(life):
     """((ring, next ring, how many pieces of the same ring follow), events, whole): what is the same for all that went on
     together. The pieces of the ring in which the life ended can't be named so; check_order has them."""
@@ -193,6 +200,8 @@ def check_together(lives):
     compared = 0
     for (ring, following, _), parts in sorted(by_place.items()):
         for (a, a_events, a_whole), (b, b_events, b_whole) in itertools.combinations(parts, 2):
+            if not (_keeps(a_events, b) and _keeps(b_events, a)):
+                continue
             if a_whole and b_whole:
                 same = a_events == b_events
             else:
