@@ -1,4 +1,4 @@
-// What haloctl ends with (docs/man/haloctl.8).
+// What haloctl ends with (docs/man/haloctl.1).
 #pragma once
 
 namespace haloctl {

@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 """Documents and sources say the same: each log line, counter and exit code has its entry, and each entry its source.
 
-    documents.py logs|counters|exits|links [ROOT]
+    documents.py logs|counters|exits|man|links [ROOT]
 
 The rules are functions over texts, so that documents_test.py can show that each of them bites.
 """
@@ -73,6 +73,25 @@ def check_exits(sources, document):
                 yield f"{path}: exit code {code} ({name}) has no entry in {OPERATIONS}"
 
 
+def check_man(sources, pages):
+    """`pages`: {path: text}. haloctl's commands and options, and the daemons' options, are in their pages."""
+    plain = {path: text.replace("\\-", "-") for path, text in pages.items()}
+    for path, text in sorted(sources.items()):
+        if path.startswith("libclient/tools/node/"):  # What it says to daemons is no option of its own.
+            continue
+        if path.startswith("libclient/tools/"):
+            wanted = set(re.findall(r'"(?:-\w,)?(--[a-z][a-z-]*)"', text))
+            wanted |= set(re.findall(r'\badd(?:_subcommand)?\(\s*"([a-z]+)"', text))
+            names = ["docs/man/haloctl.1"]
+        else:
+            wanted = set(re.findall(r'name == "(-[a-z-]+)"', text))
+            names = sorted(name for name in plain if re.search(r"/[a-z]+d\.8$", name))
+        for name in names:
+            for option in sorted(wanted):
+                if not re.search(r"(?<![\w-])" + re.escape(option) + r"(?![\w-])", plain[name]):
+                    yield f"{path}: '{option}' is not in {name}"
+
+
 def check_links(path, text, exists):
     """Relative links of a document lead somewhere."""
     for target in re.findall(r"\]\(([^)#\s]+)(?:#[^)]*)?\)", text):
@@ -100,6 +119,9 @@ def _complaints(kind, root):
     if kind == "exits":
         return check_exits(_read(root, DAEMONS, "main.cpp") | _read(root, ["libclient/tools"], "exit_codes.hpp"),
                            document)
+    if kind == "man":
+        return check_man(_read(root, ["libclient/tools"], "*.cpp") | _read(root, ["common/config"], "daemon_options.cpp"),
+                         _read(root, ["docs/man"], "*.[0-9]"))
     if kind == "links":
         texts = other_documents | {"README.md": (root / "README.md").read_text()}
         return (complaint for path, text in texts.items()

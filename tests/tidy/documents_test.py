@@ -32,6 +32,16 @@ class DocumentsTest(unittest.TestCase):
         self.assertEqual(all_of(documents.check_exits, sources, "| 1 | haloctl |\n| 74 | ringd |\n"), [])
         self.assertEqual(len(all_of(documents.check_exits, sources, "| 2 | |\n")), 2)
 
+    def test_man_pages(self):
+        tool = {"libclient/tools/a.cpp": 'app.add_subcommand("cpg", "x"); c.add_option("-c,--config", o); c.add_flag("--all");'}
+        page = {"docs/man/haloctl.1": ".B haloctl cpg\n.B \\-\\-config\n.B \\-\\-all"}
+        self.assertEqual(all_of(documents.check_man, tool, page), [])
+        for missing in ("cpg", "\\-\\-config", "\\-\\-all"):
+            text = {path: text.replace(missing, "") for path, text in page.items()}
+            self.assertEqual(len(all_of(documents.check_man, tool, text)), 1)
+        daemon = {"common/config/daemon_options.cpp": 'if (name == "-t" || name == "--test") {'}
+        self.assertEqual(len(all_of(documents.check_man, daemon, {"docs/man/ringd.8": ".B \\-t"})), 1)
+
     def test_links(self):
         self.assertEqual(all_of(documents.check_links, "docs/a.md", "[b](b.md#c) [d](https://e) [f](../g)",
                                 {"docs/b.md", "g"}.__contains__), [])
