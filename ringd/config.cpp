@@ -10,8 +10,8 @@
 namespace ringd {
 namespace {
 
-transport::IpAddress with_port(const config::IpAddress& address, std::uint16_t port) {
-    const auto result = transport::IpAddress::from(address.with_port(port));
+transport::SocketAddress with_port(const config::IpAddress& address, std::uint16_t port) {
+    const auto result = transport::SocketAddress::from(address.with_port(port));
     INVARIANT(result.has_value());
     return *result;
 }

@@ -35,7 +35,7 @@ bool LinkWatch::drain() {
     }
 }
 
-std::optional<std::vector<bool>> LinkWatch::are_usable(std::span<const IpAddress> addresses) {
+std::optional<std::vector<bool>> LinkWatch::are_usable(std::span<const SocketAddress> addresses) {
     ifaddrs* list = nullptr;
     if (::getifaddrs(&list) != 0) return std::nullopt;
     const std::unique_ptr<ifaddrs, decltype(&::freeifaddrs)> owner(list, &::freeifaddrs);
@@ -51,7 +51,7 @@ std::optional<std::vector<bool>> LinkWatch::are_usable(std::span<const IpAddress
         } else if (family == AF_INET6) {
             std::memcpy(&storage, entry->ifa_addr, sizeof(sockaddr_in6));
         }
-        const auto present = IpAddress::from(storage);
+        const auto present = SocketAddress::from(storage);
         if (!present) continue;
         for (std::size_t i = 0; i < addresses.size(); ++i) {
             if (addresses[i].same_host(*present)) usable[i] = true;

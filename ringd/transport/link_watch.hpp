@@ -8,7 +8,7 @@
 
 #include "common/os/error.hpp"
 #include "common/os/unique_fd.hpp"
-#include "ringd/transport/ip_address.hpp"
+#include "ringd/transport/socket_address.hpp"
 
 namespace transport {
 
@@ -24,7 +24,7 @@ class LinkWatch {
 
     // For each address, in order. Nothing if the kernel can't tell at the moment.
     [[nodiscard]] static std::optional<std::vector<bool>> are_usable(
-        std::span<const IpAddress> addresses);
+        std::span<const SocketAddress> addresses);
 
   private:
     explicit LinkWatch(os::UniqueFd netlink) : netlink_(std::move(netlink)) {}

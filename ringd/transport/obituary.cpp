@@ -16,7 +16,7 @@ constexpr std::uint32_t kMagic = 0x54494248;  // "HBIT"
 constexpr std::size_t kAddressBytes = 2 + 2 + 4 + 16;
 constexpr std::size_t kFrontBytes = 12;
 
-void write_address(base::ByteWriter& writer, const IpAddress& address) {
+void write_address(base::ByteWriter& writer, const SocketAddress& address) {
     std::array<std::uint8_t, 16> host{};
     std::uint32_t scope = 0;
     if (address.is_ipv6()) {
@@ -33,7 +33,7 @@ void write_address(base::ByteWriter& writer, const IpAddress& address) {
     }
 }
 
-std::optional<IpAddress> read_address(base::ByteReader& reader) {
+std::optional<SocketAddress> read_address(base::ByteReader& reader) {
     const auto version = reader.read<std::uint16_t>();
     const auto port = reader.read<std::uint16_t>();
     const auto scope = reader.read<std::uint32_t>();
@@ -59,7 +59,7 @@ std::optional<IpAddress> read_address(base::ByteReader& reader) {
     } else {
         return std::nullopt;
     }
-    return IpAddress::from(storage)->with_port(port);
+    return SocketAddress::from(storage)->with_port(port);
 }
 
 }  // namespace
@@ -113,7 +113,7 @@ std::size_t send_obituary(const Obituary& obituary, int copies) {
         const os::UniqueFd socket(
             ::socket(path.to.family(), SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
         // A dead ringd's port may be taken over by its successor: any port of the host will do.
-        const IpAddress from = path.from.with_port(0);
+        const SocketAddress from = path.from.with_port(0);
         if (!socket.is_open() || ::bind(socket.get(), from.data(), from.size()) != 0) continue;
         for (int copy = 0; copy < copies; ++copy) {
             const auto length =

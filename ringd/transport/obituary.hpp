@@ -8,14 +8,14 @@
 #include <span>
 #include <vector>
 
-#include "ringd/transport/ip_address.hpp"
+#include "ringd/transport/socket_address.hpp"
 
 namespace transport {
 
 struct Obituary {
     struct Path {
-        IpAddress from;  // Peers drop what comes from another host.
-        IpAddress to;
+        SocketAddress from;  // Peers drop what comes from another host.
+        SocketAddress to;
 
         friend bool operator==(const Path&, const Path&) = default;
     };

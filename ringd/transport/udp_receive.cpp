@@ -71,7 +71,7 @@ void UdpTransport::open_all(base::Instant now, Link& link, const Arrived& arrive
     }
 }
 
-base::Expected<Opened, DropCause> UdpTransport::open_one(Link& link, const IpAddress& from,
+base::Expected<Opened, DropCause> UdpTransport::open_one(Link& link, const SocketAddress& from,
                                                          std::span<const std::byte> packet,
                                                          base::MutableBuffer& memory,
                                                          std::size_t offset) {
@@ -206,7 +206,7 @@ void UdpTransport::read_errors(base::Instant now, Link& link, std::vector<totem:
 }
 
 void UdpTransport::look_at_links(std::vector<totem::Event>& events) {
-    std::vector<IpAddress> addresses;
+    std::vector<SocketAddress> addresses;
     for (const Link& link : links_) {
         addresses.push_back(link.config.address);
     }

@@ -84,7 +84,7 @@ os::Result<UdpSocket> UdpSocket::open(const UdpSocketConfig& config) {
     if (!fd.is_open()) return os::last_error("UDP socket");
 
     // A group's port is shared by all that join it on this host.
-    const IpAddress bind_to = config.multicast ? config.multicast->group : config.address;
+    const SocketAddress bind_to = config.multicast ? config.multicast->group : config.address;
     if (config.multicast) {
         if (auto done = set(fd.get(), SOL_SOCKET, SO_REUSEADDR, 1, "SO_REUSEADDR"); !done) {
             return base::fail(done.error());
@@ -111,7 +111,7 @@ os::Result<UdpSocket> UdpSocket::adopt(os::UniqueFd bound, const UdpSocketConfig
     if (::getsockname(socket.fd(), reinterpret_cast<sockaddr*>(&name), &length) != 0) {
         return os::last_error("getsockname");
     }
-    const auto address = IpAddress::from(name);
+    const auto address = SocketAddress::from(name);
     if (!address) return base::fail(os::Error{.what = "socket is neither IPv4 nor IPv6"});
     socket.address_ = *address;
     if (auto done = socket.set_options(config); !done) return base::fail(done.error());
@@ -166,7 +166,7 @@ os::Result<void> UdpSocket::send_to_groups(std::uint8_t ttl) {
 }
 
 os::Result<void> UdpSocket::join(const UdpSocketConfig& config) {
-    const IpAddress& group = config.multicast->group;
+    const SocketAddress& group = config.multicast->group;
     if (group.is_ipv6()) {
         ipv6_mreq request{};
         request.ipv6mr_multiaddr = group.ipv6().sin6_addr;
@@ -301,7 +301,7 @@ bool UdpSocket::receive(std::size_t batches, const Take& take) {
         for (std::size_t i = 0; i < static_cast<std::size_t>(got); ++i) {
             msghdr& header = messages[i].msg_hdr;
             const std::size_t length = messages[i].msg_len;
-            const auto from = IpAddress::from(names[i]);
+            const auto from = SocketAddress::from(names[i]);
             if (!from || length == 0 || (header.msg_flags & MSG_TRUNC) != 0) continue;
             std::size_t segment = length;
             for (cmsghdr* control = CMSG_FIRSTHDR(&header); control != nullptr;
@@ -342,7 +342,7 @@ void UdpSocket::read_errors(const std::function<void(const PathError&)>& take) {
         header.msg_control = &control_memory;
         header.msg_controllen = sizeof control_memory;
         if (::recvmsg(fd(), &header, MSG_ERRQUEUE | MSG_DONTWAIT) < 0) return;
-        const auto to = IpAddress::from(name);
+        const auto to = SocketAddress::from(name);
         if (!to) continue;
         for (cmsghdr* control = CMSG_FIRSTHDR(&header); control != nullptr;
              control = CMSG_NXTHDR(&header, control)) {
@@ -356,11 +356,11 @@ void UdpSocket::read_errors(const std::function<void(const PathError&)>& take) {
     }
 }
 
-std::optional<std::size_t> UdpSocket::path_mtu(const IpAddress& to) const {
+std::optional<std::size_t> UdpSocket::path_mtu(const SocketAddress& to) const {
     // Only a connected socket tells; ours talks to everybody.
     const os::UniqueFd probe(::socket(to.family(), SOCK_DGRAM | SOCK_CLOEXEC, 0));
     if (!probe.is_open()) return std::nullopt;
-    const IpAddress local = address_.is_multicast() ? IpAddress{} : address_.with_port(0);
+    const SocketAddress local = address_.is_multicast() ? SocketAddress{} : address_.with_port(0);
     if (local.family() == to.family()) {
         // Without the address (it is not there yet) the route alone decides, which is as good.
         (void)::bind(probe.get(), local.data(), local.size());

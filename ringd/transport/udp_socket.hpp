@@ -12,17 +12,17 @@
 
 #include "common/os/error.hpp"
 #include "common/os/unique_fd.hpp"
-#include "ringd/transport/ip_address.hpp"
+#include "ringd/transport/socket_address.hpp"
 
 namespace transport {
 
 struct Multicast {
-    IpAddress group;
+    SocketAddress group;
     std::uint8_t ttl = 1;
 };
 
 struct UdpSocketConfig {
-    IpAddress address;                   // Own address and port; the host need not have it yet.
+    SocketAddress address;               // Own address and port; the host need not have it yet.
     std::optional<Multicast> multicast;  // The socket receives from this group only.
     std::uint8_t dscp = 0;               // 0 to 63.
     std::size_t buffer_bytes = std::size_t{8} << 20u;  // For each direction.
@@ -30,7 +30,7 @@ struct UdpSocketConfig {
 
 // Up to kSegmentsMax packets, each but the last `segment_bytes` long, for one receiver.
 struct Burst {
-    const IpAddress* to = nullptr;  // Not owned; lives until send() returns.
+    const SocketAddress* to = nullptr;  // Not owned; lives until send() returns.
     std::span<const std::byte> bytes;
     std::size_t segment_bytes = 0;
 };
@@ -41,7 +41,7 @@ inline constexpr std::size_t kBurstBytesMax = 65535 - 40 - 8;
 
 // Packets of one sender that arrived together: each but the last `segment_bytes` long.
 struct Arrived {
-    IpAddress from;
+    SocketAddress from;
     std::span<const std::byte> bytes;  // Until the next receive().
     std::size_t segment_bytes = 0;
 };
@@ -50,7 +50,7 @@ struct Arrived {
 struct PathError {
     enum class Kind : std::uint8_t { PortUnreachable, HostUnreachable, TooLarge, Other };
     Kind kind = Kind::Other;
-    IpAddress to;         // Of the packet that failed.
+    SocketAddress to;     // Of the packet that failed.
     std::size_t mtu = 0;  // For TooLarge.
 };
 
@@ -86,10 +86,10 @@ class UdpSocket {
     void read_errors(const std::function<void(const PathError&)>& take);
 
     // The largest IP packet that the kernel believes to reach `to`; nothing if there is no route.
-    [[nodiscard]] std::optional<std::size_t> path_mtu(const IpAddress& to) const;
+    [[nodiscard]] std::optional<std::size_t> path_mtu(const SocketAddress& to) const;
 
     [[nodiscard]] int fd() const { return fd_.get(); }
-    [[nodiscard]] const IpAddress& address() const { return address_; }
+    [[nodiscard]] const SocketAddress& address() const { return address_; }
     [[nodiscard]] const UdpSocketCounters& counters() const { return counters_; }
     [[nodiscard]] std::size_t receive_buffer_bytes() const { return receive_buffer_bytes_; }
     [[nodiscard]] std::size_t send_buffer_bytes() const { return send_buffer_bytes_; }
@@ -104,7 +104,7 @@ class UdpSocket {
     [[nodiscard]] bool wait_for_room();
 
     os::UniqueFd fd_;
-    IpAddress address_;
+    SocketAddress address_;
     UdpSocketCounters counters_;
     std::size_t receive_buffer_bytes_ = 0;
     std::size_t send_buffer_bytes_ = 0;

@@ -22,7 +22,7 @@ namespace transport {
 
 struct UdpLink {
     totem::LinkId link{};
-    IpAddress address;  // Own, with the port.
+    SocketAddress address;  // Own, with the port.
     // Packets to all go to this group (transport: udp); its port may differ from the address's.
     std::optional<Multicast> multicast;
     std::uint8_t dscp = 0;    // ip_dscp
@@ -32,7 +32,7 @@ struct UdpLink {
 
 struct UdpPeer {
     base::NodeId node{};
-    std::vector<std::pair<totem::LinkId, IpAddress>> addresses;  // With the port; one a link.
+    std::vector<std::pair<totem::LinkId, SocketAddress>> addresses;  // With the port; one a link.
 };
 
 struct UdpTransportConfig {
@@ -87,7 +87,7 @@ class UdpTransport final : public Transport {
     };
     struct Peer {
         base::NodeId node{};
-        std::array<std::optional<IpAddress>, totem::kLinksMax> addresses;
+        std::array<std::optional<SocketAddress>, totem::kLinksMax> addresses;
         std::array<PathSize, totem::kLinksMax> paths;
         std::optional<totem::LinkId> active;
         std::uint64_t life = 0;  // The incarnation that was proven last.
@@ -120,7 +120,7 @@ class UdpTransport final : public Transport {
 
     void open_all(base::Instant now, Link& link, const Arrived& arrived,
                   std::vector<totem::Event>& events);
-    [[nodiscard]] base::Expected<Opened, DropCause> open_one(Link& link, const IpAddress& from,
+    [[nodiscard]] base::Expected<Opened, DropCause> open_one(Link& link, const SocketAddress& from,
                                                              std::span<const std::byte> packet,
                                                              base::MutableBuffer& memory,
                                                              std::size_t offset);

@@ -113,7 +113,7 @@ std::size_t count_packets(const std::vector<totem::Event>& events) {
 // Sender and receiver in one thread: the figure is the sum of both sides' work.
 void bench_loopback(Suite suite, std::size_t payload_bytes, std::size_t nearly) {
     const auto address = [](std::uint16_t port) {
-        return *transport::IpAddress::parse("127.0.0.1", port);
+        return *transport::SocketAddress::parse("127.0.0.1", port);
     };
     const auto make = [&](std::uint32_t self, std::uint32_t peer) {
         transport::UdpTransportConfig config;

@@ -10,8 +10,8 @@
 #include <vector>
 
 #include "ringd/transport/crc32c.hpp"
-#include "ringd/transport/ip_address.hpp"
 #include "ringd/transport/secure_channel.hpp"
+#include "ringd/transport/socket_address.hpp"
 
 using base::NodeId;
 using transport::DropCause;
@@ -120,19 +120,19 @@ TEST_CASE("the checksum is CRC-32C, in any pieces") {
 }
 
 TEST_CASE("addresses are numeric, and compare by host or by host and port") {
-    using transport::IpAddress;
-    const auto v4 = IpAddress::parse("192.0.2.1", 5405);
-    const auto v6 = IpAddress::parse("2001:db8::1", 5405);
+    using transport::SocketAddress;
+    const auto v4 = SocketAddress::parse("192.0.2.1", 5405);
+    const auto v6 = SocketAddress::parse("2001:db8::1", 5405);
     REQUIRE(v4.has_value());
     REQUIRE(v6.has_value());
     CHECK(v4->text() == "192.0.2.1:5405");
     CHECK(v6->text() == "[2001:db8::1]:5405");
-    CHECK_FALSE(IpAddress::parse("localhost", 1).has_value());
-    CHECK_FALSE(IpAddress::parse("", 1).has_value());
+    CHECK_FALSE(SocketAddress::parse("localhost", 1).has_value());
+    CHECK_FALSE(SocketAddress::parse("", 1).has_value());
     CHECK(v4->same_host(v4->with_port(1)));
     CHECK_FALSE(*v4 == v4->with_port(1));
     CHECK_FALSE(*v4 == *v6);
     CHECK_FALSE(v4->is_multicast());
-    CHECK(IpAddress::parse("239.1.2.3", 1)->is_multicast());
-    CHECK(IpAddress::parse("ff02::1", 1)->is_multicast());
+    CHECK(SocketAddress::parse("239.1.2.3", 1)->is_multicast());
+    CHECK(SocketAddress::parse("ff02::1", 1)->is_multicast());
 }

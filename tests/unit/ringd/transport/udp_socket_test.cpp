@@ -14,7 +14,7 @@
 
 using transport::Arrived;
 using transport::Burst;
-using transport::IpAddress;
+using transport::SocketAddress;
 using transport::UdpSocket;
 using transport::UdpSocketConfig;
 
@@ -24,7 +24,7 @@ using Bytes = std::vector<std::byte>;
 constexpr auto kPatience = std::chrono::seconds(10);
 
 UdpSocket open_socket(const std::string& host) {
-    auto socket = UdpSocket::open({.address = IpAddress::parse(host, 0).value(),
+    auto socket = UdpSocket::open({.address = SocketAddress::parse(host, 0).value(),
                                    .multicast = std::nullopt,
                                    .dscp = 46,
                                    .buffer_bytes = 1u << 20u});
@@ -41,7 +41,7 @@ Bytes pattern(std::size_t size) {
 }
 
 // Reads packets until there are `count`, or patience ends.
-std::vector<Bytes> read_packets(UdpSocket& socket, std::size_t count, const IpAddress& from) {
+std::vector<Bytes> read_packets(UdpSocket& socket, std::size_t count, const SocketAddress& from) {
     std::vector<Bytes> packets;
     const base::Instant end = os::now() + kPatience;
     while (packets.size() < count && os::now() < end) {
@@ -63,7 +63,7 @@ std::vector<Bytes> read_packets(UdpSocket& socket, std::size_t count, const IpAd
 
 TEST_CASE("segments of a burst arrive whole and in order, whatever their number and size") {
     for (const std::string host : {"127.0.0.1", "::1"}) {
-        if (!UdpSocket::open({.address = *IpAddress::parse(host, 0),
+        if (!UdpSocket::open({.address = *SocketAddress::parse(host, 0),
                               .multicast = std::nullopt,
                               .dscp = 0,
                               .buffer_bytes = 4096})) {
@@ -72,7 +72,7 @@ TEST_CASE("segments of a burst arrive whole and in order, whatever their number 
         }
         UdpSocket a = open_socket(host);
         UdpSocket b = open_socket(host);
-        const IpAddress to = b.address();
+        const SocketAddress to = b.address();
         for (const std::size_t segment : {std::size_t{1}, std::size_t{100}, std::size_t{1400}}) {
             const std::size_t most =
                 std::min(segment * transport::kSegmentsMax, transport::kBurstBytesMax);
@@ -99,8 +99,8 @@ TEST_CASE("many bursts to several receivers leave with one system call for sixte
     UdpSocket a = open_socket("127.0.0.1");
     UdpSocket b = open_socket("127.0.0.1");
     UdpSocket c = open_socket("127.0.0.1");
-    const IpAddress to_b = b.address();
-    const IpAddress to_c = c.address();
+    const SocketAddress to_b = b.address();
+    const SocketAddress to_c = c.address();
     const Bytes bytes = pattern(3000);
     std::vector<Burst> bursts;
     for (int i = 0; i < 16; ++i) {
@@ -118,7 +118,7 @@ TEST_CASE("a packet above the MTU is given up and counted, and never cut; the re
         CHECK(loopback.set_mtu(1500));
         UdpSocket a = open_socket("127.0.0.1");
         UdpSocket b = open_socket("127.0.0.1");
-        const IpAddress to = b.address();
+        const SocketAddress to = b.address();
         CHECK(a.path_mtu(to) == 1500);
         const Bytes bytes = pattern(5000);
         const Burst bursts[] = {
@@ -144,8 +144,8 @@ TEST_CASE("a packet above the MTU is given up and counted, and never cut; the re
 TEST_CASE("nobody at a port is told by the error queue, and costs no later packet") {
     UdpSocket a = open_socket("127.0.0.1");
     UdpSocket b = open_socket("127.0.0.1");
-    const IpAddress to_b = b.address();
-    IpAddress closed;
+    const SocketAddress to_b = b.address();
+    SocketAddress closed;
     {
         const UdpSocket gone = open_socket("127.0.0.1");
         closed = gone.address();
@@ -179,14 +179,14 @@ TEST_CASE("buffers are as large as the kernel allows, and it tells how large") {
 
 TEST_CASE("a socket that somebody else bound is taken over") {
     os::UniqueFd bound(::socket(AF_INET, SOCK_DGRAM | SOCK_NONBLOCK, 0));
-    const IpAddress any = IpAddress::parse("127.0.0.1", 0).value();
+    const SocketAddress any = SocketAddress::parse("127.0.0.1", 0).value();
     REQUIRE(::bind(bound.get(), any.data(), any.size()) == 0);
     auto a = UdpSocket::adopt(
         std::move(bound),
         {.address = any, .multicast = std::nullopt, .dscp = 0, .buffer_bytes = 1u << 20u});
     REQUIRE(a.has_value());
     UdpSocket b = open_socket("127.0.0.1");
-    const IpAddress to = a->address();
+    const SocketAddress to = a->address();
     const Bytes bytes = pattern(3000);
     const Burst burst{.to = &to, .bytes = bytes, .segment_bytes = 1000};
     b.send(std::span(&burst, 1));
@@ -194,8 +194,8 @@ TEST_CASE("a socket that somebody else bound is taken over") {
 }
 
 TEST_CASE("an address of ours is usable, one that no interface has is not") {
-    const std::vector<IpAddress> addresses{IpAddress::parse("127.0.0.1", 0).value(),
-                                           IpAddress::parse("192.0.2.77", 0).value()};
+    const std::vector<SocketAddress> addresses{SocketAddress::parse("127.0.0.1", 0).value(),
+                                               SocketAddress::parse("192.0.2.77", 0).value()};
     const auto usable = transport::LinkWatch::are_usable(addresses);
     REQUIRE(usable.has_value());
     CHECK(*usable == std::vector<bool>{true, false});
@@ -210,10 +210,10 @@ TEST_CASE("an address of ours is usable, one that no interface has is not") {
 TEST_CASE("an obituary survives the file, and damaged ones are none") {
     transport::Obituary obituary;
     obituary.packet = pattern(48);
-    obituary.paths = {
-        {.from = *IpAddress::parse("192.0.2.1", 5405), .to = *IpAddress::parse("192.0.2.2", 5406)},
-        {.from = *IpAddress::parse("2001:db8::1", 5405),
-         .to = *IpAddress::parse("2001:db8::2", 5405)}};
+    obituary.paths = {{.from = *SocketAddress::parse("192.0.2.1", 5405),
+                       .to = *SocketAddress::parse("192.0.2.2", 5406)},
+                      {.from = *SocketAddress::parse("2001:db8::1", 5405),
+                       .to = *SocketAddress::parse("2001:db8::2", 5405)}};
     const Bytes bytes = transport::encode_obituary(obituary);
     CHECK(transport::decode_obituary(bytes) == obituary);
     for (std::size_t length = 0; length < bytes.size(); ++length) {

@@ -21,7 +21,7 @@ using totem::PeerEvidence;
 using totem::SendToAll;
 using transport::ClusterKey;
 using transport::DropCause;
-using transport::IpAddress;
+using transport::SocketAddress;
 using transport::Suite;
 using transport::UdpLink;
 using transport::UdpPeer;
@@ -53,8 +53,8 @@ bool same(const Buffer& left, const Buffer& right) {
 }
 
 // A port of `host` that was free a moment ago; tests bind it at once.
-IpAddress free_address(const std::string& host) {
-    const auto any = IpAddress::parse(host, 0);
+SocketAddress free_address(const std::string& host) {
+    const auto any = SocketAddress::parse(host, 0);
     REQUIRE(any.has_value());
     const auto socket = transport::UdpSocket::open(
         {.address = *any, .multicast = std::nullopt, .dscp = 0, .buffer_bytes = 4096});
@@ -130,7 +130,8 @@ struct Cluster {
             own.mtu_max = config.mtu_max;
             if (config.multicast) {
                 own.multicast = transport::Multicast{
-                    .group = *IpAddress::parse("239.255.77.7", addresses[0][0].port()), .ttl = 0};
+                    .group = *SocketAddress::parse("239.255.77.7", addresses[0][0].port()),
+                    .ttl = 0};
             }
             made.links.push_back(own);
         }
@@ -181,12 +182,12 @@ struct Cluster {
     }
 
     ClusterConfig config;
-    std::vector<std::vector<IpAddress>> addresses;
+    std::vector<std::vector<SocketAddress>> addresses;
     std::vector<Node> nodes;
 };
 
 bool kernel_has_ipv6() {
-    return transport::UdpSocket::open({.address = *IpAddress::parse("::1", 0),
+    return transport::UdpSocket::open({.address = *SocketAddress::parse("::1", 0),
                                        .multicast = std::nullopt,
                                        .dscp = 0,
                                        .buffer_bytes = 4096})
@@ -374,7 +375,7 @@ TEST_CASE("a node of another cluster and noise are counted and change nothing") 
     REQUIRE(cluster.shake_hands());
     cluster.nodes[2] = {};
     cluster.start(2, 8);
-    auto noise = transport::UdpSocket::open({.address = *IpAddress::parse("127.0.0.1", 0),
+    auto noise = transport::UdpSocket::open({.address = *SocketAddress::parse("127.0.0.1", 0),
                                              .multicast = std::nullopt,
                                              .dscp = 0,
                                              .buffer_bytes = 4096});
@@ -399,7 +400,7 @@ TEST_CASE("packets from an address that is not the sender's are refused, unless 
         // Node 1 is told another address of node 2 than the one node 2 sends from.
         UdpPeer moved = cluster.peer(1);
         moved.addresses.front().second =
-            IpAddress::parse("127.0.0.9", cluster.addresses[1][0].port()).value();
+            SocketAddress::parse("127.0.0.9", cluster.addresses[1][0].port()).value();
         cluster[0].configure_peers(os::now(), std::span(&moved, 1));
         cluster[1].queue(totem::SendTo{.to = NodeId{1}, .link = {}, .packet = packet_of(10, 1)});
         cluster[1].flush();
@@ -472,7 +473,7 @@ TEST_CASE("a link without its address is told at the start") {
     UdpTransportConfig config;
     config.self = NodeId{1};
     UdpLink link;
-    link.address = IpAddress::parse("192.0.2.77", 5405).value();
+    link.address = SocketAddress::parse("192.0.2.77", 5405).value();
     config.links.push_back(link);
     auto made = UdpTransport::create(config, key_of(7), os::now());
     REQUIRE(made.has_value());

@@ -10,21 +10,21 @@
 
 namespace transport {
 
-class IpAddress {
+class SocketAddress {
   public:
-    IpAddress() = default;  // No address: family() is AF_UNSPEC.
+    SocketAddress() = default;  // No address: family() is AF_UNSPEC.
 
     // Numeric only ("192.0.2.1", "fe80::1%eth0"): names are the configuration's to resolve.
-    [[nodiscard]] static std::optional<IpAddress> parse(const std::string& text,
-                                                        std::uint16_t port);
+    [[nodiscard]] static std::optional<SocketAddress> parse(const std::string& text,
+                                                            std::uint16_t port);
     // What the kernel filled in; nothing for other families.
-    [[nodiscard]] static std::optional<IpAddress> from(const sockaddr_storage& storage);
+    [[nodiscard]] static std::optional<SocketAddress> from(const sockaddr_storage& storage);
 
     [[nodiscard]] int family() const { return storage_.any.sa_family; }
     [[nodiscard]] bool is_ipv6() const { return family() == AF_INET6; }
     [[nodiscard]] bool is_multicast() const;
     [[nodiscard]] std::uint16_t port() const;
-    [[nodiscard]] IpAddress with_port(std::uint16_t port) const;
+    [[nodiscard]] SocketAddress with_port(std::uint16_t port) const;
     [[nodiscard]] const sockaddr* data() const { return &storage_.any; }
     [[nodiscard]] socklen_t size() const;
     [[nodiscard]] const sockaddr_in& ipv4() const { return storage_.v4; }
@@ -33,8 +33,8 @@ class IpAddress {
     // IP and UDP headers of a packet to it.
     [[nodiscard]] std::size_t header_bytes() const { return is_ipv6() ? 40 + 8 : 20 + 8; }
 
-    [[nodiscard]] bool same_host(const IpAddress& other) const;  // Whatever the ports.
-    friend bool operator==(const IpAddress& left, const IpAddress& right) {
+    [[nodiscard]] bool same_host(const SocketAddress& other) const;  // Whatever the ports.
+    friend bool operator==(const SocketAddress& left, const SocketAddress& right) {
         return left.same_host(right) && left.port() == right.port();
     }
 

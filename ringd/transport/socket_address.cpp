@@ -1,4 +1,4 @@
-#include "ringd/transport/ip_address.hpp"
+#include "ringd/transport/socket_address.hpp"
 
 #include <arpa/inet.h>
 #include <netdb.h>
@@ -8,7 +8,7 @@
 
 namespace transport {
 
-std::optional<IpAddress> IpAddress::parse(const std::string& text, std::uint16_t port) {
+std::optional<SocketAddress> SocketAddress::parse(const std::string& text, std::uint16_t port) {
     addrinfo hints{};
     hints.ai_flags = AI_NUMERICHOST;
     hints.ai_socktype = SOCK_DGRAM;
@@ -22,8 +22,8 @@ std::optional<IpAddress> IpAddress::parse(const std::string& text, std::uint16_t
     return address->with_port(port);
 }
 
-std::optional<IpAddress> IpAddress::from(const sockaddr_storage& storage) {
-    IpAddress address;
+std::optional<SocketAddress> SocketAddress::from(const sockaddr_storage& storage) {
+    SocketAddress address;
     if (storage.ss_family == AF_INET) {
         std::memcpy(&address.storage_.v4, &storage, sizeof address.storage_.v4);
     } else if (storage.ss_family == AF_INET6) {
@@ -34,17 +34,17 @@ std::optional<IpAddress> IpAddress::from(const sockaddr_storage& storage) {
     return address;
 }
 
-bool IpAddress::is_multicast() const {
+bool SocketAddress::is_multicast() const {
     return is_ipv6() ? IN6_IS_ADDR_MULTICAST(&storage_.v6.sin6_addr) != 0
                      : IN_MULTICAST(ntohl(storage_.v4.sin_addr.s_addr)) != 0;
 }
 
-std::uint16_t IpAddress::port() const {
+std::uint16_t SocketAddress::port() const {
     return ntohs(is_ipv6() ? storage_.v6.sin6_port : storage_.v4.sin_port);
 }
 
-IpAddress IpAddress::with_port(std::uint16_t port) const {
-    IpAddress address = *this;
+SocketAddress SocketAddress::with_port(std::uint16_t port) const {
+    SocketAddress address = *this;
     if (is_ipv6()) {
         address.storage_.v6.sin6_port = htons(port);
     } else {
@@ -53,11 +53,11 @@ IpAddress IpAddress::with_port(std::uint16_t port) const {
     return address;
 }
 
-socklen_t IpAddress::size() const {
+socklen_t SocketAddress::size() const {
     return is_ipv6() ? sizeof storage_.v6 : sizeof storage_.v4;
 }
 
-bool IpAddress::same_host(const IpAddress& other) const {
+bool SocketAddress::same_host(const SocketAddress& other) const {
     if (family() != other.family()) return false;
     if (is_ipv6()) {
         return std::memcmp(&storage_.v6.sin6_addr, &other.storage_.v6.sin6_addr,
@@ -66,7 +66,7 @@ bool IpAddress::same_host(const IpAddress& other) const {
     return storage_.v4.sin_addr.s_addr == other.storage_.v4.sin_addr.s_addr;
 }
 
-std::string IpAddress::text() const {
+std::string SocketAddress::text() const {
     std::array<char, INET6_ADDRSTRLEN> name{};
     if (is_ipv6()) {
         ::inet_ntop(AF_INET6, &storage_.v6.sin6_addr, name.data(), name.size());
