@@ -136,12 +136,12 @@ constexpr auto kDirectives = std::to_array<Directive>({
     number("halo.retained_bytes_max", "67108864", 1'048'576, 4'294'967'296, "bytes", Reload::Yes,
            "How much of a stream it keeps."),
     text("halo.user", "halo", Reload::Start,
-         "The user that the daemons become when root starts them; where it does not exist they "
-         "stay root, and say so."),
-    text("halo.group", "halo", Reload::Start,
-         "Its group. Members of it may ask for the status of the daemons."),
-    on_off("halo.sandbox", "yes", Reload::Start,
-           "Give up privileges and all system calls that a daemon does not need."),
+         "Owner of the run and state folders that haloctl node makes as root; where there is no "
+         "such "
+         "user, root."),
+    no_effect("halo.group", "the folders of haloctl node get the first group of halo.user"),
+    no_effect("halo.sandbox",
+              "daemons keep what they are started with: let the service manager give them little"),
 
     no_effect("resources.*",
               "there is no watchdog and no resource monitor; use the service manager"),
