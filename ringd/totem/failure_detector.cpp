@@ -85,6 +85,9 @@ bool FailureDetector::accept_run(PeerState& peer, const Incarnation& incarnation
     peer.run_over = false;
     peer.run_since = now;
     peer.late_beats = 0;
+    // The gap between two lives says nothing of the path.
+    for (Path& path : peer.paths)
+        path.last_beat.reset();
     return true;
 }
 
@@ -119,7 +122,8 @@ bool FailureDetector::heartbeat_arrived(base::NodeId peer, LinkId link, const He
         path->health.rtt =
             path->health.rtt == Duration{} ? rtt : smoothed(path->health.rtt, rtt, 8);
     }
-    if (path->last_beat) {
+    // A longer gap is an outage and no jitter: no limit would have borne it.
+    if (path->last_beat && now - *path->last_beat <= config_.silence_max) {
         const Duration gap = now - *path->last_beat;
         const Duration mean = path->mean_gap == Duration{} ? gap : path->mean_gap;
         const Duration deviation = gap > mean ? gap - mean : mean - gap;

@@ -90,6 +90,35 @@ TEST_CASE("a path that jitters is given longer, up to silence_max") {
     CHECK_FALSE(world.heard());
 }
 
+TEST_CASE("deaths and outages do not make the limit longer") {
+    const auto settle = [](World& world, std::uint64_t run) {
+        for (int i = 0; i < 10; ++i) {
+            world.beat(kLink, run);
+            world.wait(milliseconds(100));
+        }
+    };
+    const auto is_convicted_in_time = [](World& world) {
+        world.wait(milliseconds(620));
+        return !world.heard();
+    };
+    World killed;
+    for (std::uint64_t run = 1; run <= 10; ++run) {
+        settle(killed, run);
+        killed.detector.convict(kPeer);
+        killed.wait(milliseconds(800));
+    }
+    settle(killed, 11);
+    CHECK(is_convicted_in_time(killed));
+
+    World cut;
+    for (int i = 0; i < 5; ++i) {
+        settle(cut, 1);
+        cut.wait(milliseconds(5000));
+    }
+    settle(cut, 1);
+    CHECK(is_convicted_in_time(cut));
+}
+
 TEST_CASE("after a silence a peer must prove itself with three heartbeats") {
     World world;
     world.beat();
