@@ -5,12 +5,14 @@
 #include <span>
 
 #include "common/protocol/cpg_api.hpp"
+#include "tests/fuzz/accepted.hpp"
 
 // NOLINTNEXTLINE(readability-identifier-naming): the name is libFuzzer's.
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
     const base::Buffer input = base::Buffer::copy_of(std::as_bytes(std::span(data, size)));
     const auto frame = protocol::cpg::decode_client_frame(input);
     if (!frame) return 0;
+    fuzz::accepted = true;
     const base::Buffer again = protocol::cpg::encode(*frame);
     INVARIANT(std::ranges::equal(again.bytes(), input.bytes()));
     return 0;

@@ -7,12 +7,14 @@
 
 #include "common/base/invariant.hpp"
 #include "cpgd/core/record.hpp"
+#include "tests/fuzz/accepted.hpp"
 
 // NOLINTNEXTLINE(readability-identifier-naming): the name is libFuzzer's.
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
     const base::Buffer input = base::Buffer::copy_of(std::as_bytes(std::span(data, size)));
     const auto batch = cpg::decode_batch(input);
     if (!batch) return 0;
+    fuzz::accepted = true;
     const base::Buffer again = cpg::encode_batch(*batch);
     INVARIANT(std::ranges::equal(again.bytes(), input.bytes()));
     return 0;

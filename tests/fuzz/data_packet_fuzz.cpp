@@ -2,12 +2,14 @@
 #include "common/base/invariant.hpp"
 #include "ringd/totem/data_packet.hpp"
 #include "ringd/totem/delivery.hpp"
+#include "tests/fuzz/accepted.hpp"
 
 // NOLINTNEXTLINE(readability-identifier-naming): the name is libFuzzer's.
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
     const auto packet = base::Buffer::copy_of(std::as_bytes(std::span(data, size)));
     const auto decoded = totem::decode_data(packet);
     if (!decoded) return 0;
+    fuzz::accepted = true;
 
     std::size_t chunks = 0;
     totem::ChunkReader reader(packet.bytes());

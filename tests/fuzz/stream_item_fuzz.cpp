@@ -6,6 +6,7 @@
 
 #include "common/base/invariant.hpp"
 #include "ringd/stream/item.hpp"
+#include "tests/fuzz/accepted.hpp"
 
 namespace {
 
@@ -24,6 +25,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     const base::Buffer bytes = base::Buffer::copy_of(std::as_bytes(std::span(data, size)));
     const auto item = stream::decode_item(bytes);
     if (!item) return 0;
+    fuzz::accepted = true;
 
     const base::Buffer again = std::visit([](const auto& of) { return encode(of); }, *item);
     INVARIANT(std::ranges::equal(bytes.bytes(), again.bytes()));
