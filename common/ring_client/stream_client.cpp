@@ -33,16 +33,11 @@ protocol::Incarnation fresh_incarnation() {
 }  // namespace
 
 StreamClient::StreamClient(os::EventLoop& loop, Options options, Callbacks callbacks)
-    : loop_(loop), options_(std::move(options)), callbacks_(std::move(callbacks)) {
-    if (options_.resume) {
-        incarnation_ = options_.resume->incarnation;
-        received_ = options_.resume->applied;
-        acknowledged_ = received_;
-        submitted_is_known_ = false;
-    } else {
-        start_afresh();
-    }
-}
+    : loop_(loop),
+      path_(std::move(options.path)),
+      callbacks_(std::move(callbacks)),
+      attachment_(options.resume ? Attachment(options.channel, *options.resume)
+                                 : Attachment(options.channel, fresh_incarnation())) {}
 
 StreamClient::~StreamClient() {
     if (connection_) loop_.remove(connection_->fd());
@@ -58,7 +53,7 @@ void StreamClient::start() {
 
 void StreamClient::connect() {
     connect_at_.reset();
-    auto socket = zmtp::connect_to(options_.path);
+    auto socket = zmtp::connect_to(path_);
     if (!socket) return disconnect(socket.error().text());
     connection_ = std::make_unique<zmtp::Connection>(std::move(*socket), zmtp::Side::Connecting,
                                                      zmtp::Limits{});
@@ -68,17 +63,13 @@ void StreamClient::connect() {
         connection_.reset();
         return disconnect(added.error().text());
     }
-    write(protocol::encode(protocol::ServiceFrame{protocol::Attach{
-        .role = protocol::Attach::Role::Service,
-        .channel = options_.channel,
-        .incarnation = incarnation_,
-        .applied = received_,
-        .submitted = submitted_is_known_ ? submitted_ : protocol::kSubmittedUnknown}}));
+    write(attachment_.hello());
     flush();
 }
 
 void StreamClient::disconnect(const std::string& reason) {
-    const bool was_attached = std::exchange(is_attached_, false);
+    const bool was_attached = attachment_.is_attached();
+    attachment_.lost();
     if (connection_) {
         loop_.remove(connection_->fd());
         connection_.reset();
@@ -127,97 +118,41 @@ void StreamClient::flush() {
 // ---------------------------------------------------------------- what ringd says
 
 void StreamClient::on(const protocol::Attached& attached) {
-    is_attached_ = true;
     retry_after_ = {};
-    window_bytes_ = attached.window_bytes;
-    if (!submitted_is_known_) {
-        submitted_is_known_ = true;
-        last_ordinary_ = attached.last_ordinary;
-        last_urgent_ = attached.last_urgent;
-        submitted_ = std::max(last_ordinary_, last_urgent_);
+    std::vector<ServiceMessage> again;
+    attachment_.attached(attached, again);
+    for (const ServiceMessage& message : again) {
+        write(message.head, message.payload);
     }
-    settle(attached.taken);
-    // What ringd has already, it drops.
-    for (const Waiting& waiting : waiting_) {
-        write(waiting.head, waiting.payload);
-    }
-    callbacks_.attached(attached, incarnation_);
+    callbacks_.attached(attached, incarnation());
     if (callbacks_.room && room() > 0) callbacks_.room();
 }
 
 void StreamClient::on(const protocol::Refused& refused) {
-    if (refused.afresh) start_afresh();
+    attachment_.refused(refused, fresh_incarnation());
     disconnect(refused.reason);
 }
 
 void StreamClient::on(const protocol::Taken& taken) {
-    window_bytes_ = taken.window_bytes;
-    settle(taken.number);
+    attachment_.taken(taken);
     if (callbacks_.room && room() > 0) callbacks_.room();
 }
 
 void StreamClient::on(protocol::Event event) {
-    INVARIANT(event.cursor.value() == received_.value() + 1);
-    received_ = event.cursor;
+    attachment_.received(event);
     callbacks_.event(std::move(event));
-}
-
-void StreamClient::start_afresh() {
-    incarnation_ = fresh_incarnation();
-    received_ = {};
-    acknowledged_ = {};
-    submitted_is_known_ = true;
-    submitted_ = 0;
-    last_ordinary_ = 0;
-    last_urgent_ = 0;
-    outstanding_bytes_ = 0;
-    waiting_.clear();
-}
-
-void StreamClient::settle(std::uint64_t taken) {
-    while (!waiting_.empty() && waiting_.front().number <= taken) {
-        outstanding_bytes_ -= waiting_.front().payload_bytes;
-        waiting_.pop_front();
-    }
 }
 
 // ---------------------------------------------------------------- what the service says
 
-std::size_t StreamClient::room() const {
-    if (!is_attached_ || outstanding_bytes_ >= window_bytes_) return 0;
-    return window_bytes_ - outstanding_bytes_;
-}
-
-bool StreamClient::fits(std::size_t payload_bytes) const {
-    if (room() == 0) return false;
-    return outstanding_bytes_ == 0 || payload_bytes <= room();
-}
-
 std::uint64_t StreamClient::submit(base::Buffer payload, bool safe, bool urgent) {
-    INVARIANT(fits(payload.size()));
-    std::uint64_t& after = urgent ? last_urgent_ : last_ordinary_;
-    const protocol::Submit submit{.number = ++submitted_,
-                                  .after = after,
-                                  .safe = safe,
-                                  .urgent = urgent,
-                                  .incarnation = incarnation_,
-                                  .channel = options_.channel,
-                                  .payload = std::move(payload)};
-    after = submit.number;
-    outstanding_bytes_ += submit.payload.size();
-    waiting_.push_back({.number = submit.number,
-                        .payload_bytes = submit.payload.size(),
-                        .head = protocol::encode_header(protocol::ServiceFrame{submit}),
-                        .payload = submit.payload});
-    write(waiting_.back().head, waiting_.back().payload);
-    return submit.number;
+    const ServiceMessage message = attachment_.submit(std::move(payload), safe, urgent);
+    write(message.head, message.payload);
+    return attachment_.submitted();
 }
 
 void StreamClient::acknowledge(protocol::Cursor applied) {
-    INVARIANT(applied <= received_);
-    if (applied <= acknowledged_ || !is_attached_) return;
-    acknowledged_ = applied;
-    write(protocol::encode(protocol::ServiceFrame{protocol::Ack{.applied = applied}}));
+    if (const auto frame = attachment_.acknowledge(applied)) write(*frame);
 }
 
 }  // namespace ring

@@ -2,7 +2,6 @@
 // it was, and loses nothing that it submitted while its attachment lasts.
 #pragma once
 
-#include <deque>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -10,16 +9,10 @@
 
 #include "common/base/instant.hpp"
 #include "common/os/event_loop.hpp"
-#include "common/protocol/ring_api.hpp"
+#include "common/ring_client/attachment.hpp"
 #include "common/zmtp/connection.hpp"
 
 namespace ring {
-
-// Where a service that was restarted goes on. From its own kept state.
-struct ResumePoint {
-    protocol::Incarnation incarnation{};
-    protocol::Cursor applied{};
-};
 
 class StreamClient {
   public:
@@ -54,29 +47,21 @@ class StreamClient {
     void start();
 
     // Bytes of payload that may be submitted now. 0: wait for the callback, or not attached.
-    [[nodiscard]] std::size_t room() const;
+    [[nodiscard]] std::size_t room() const { return attachment_.room(); }
     // Needs: room() > 0; a payload larger than that is taken when nothing else is outstanding, see
     // fits(). Gives its number.
     std::uint64_t submit(base::Buffer payload, bool safe, bool urgent);
-    [[nodiscard]] bool fits(std::size_t payload_bytes) const;
+    [[nodiscard]] bool fits(std::size_t bytes) const { return attachment_.fits(bytes); }
 
     // Events up to `applied` are done with, for ever: a restart will not ask for them.
     void acknowledge(protocol::Cursor applied);
 
-    [[nodiscard]] bool is_attached() const { return is_attached_; }
-    [[nodiscard]] protocol::Incarnation incarnation() const { return incarnation_; }
-    [[nodiscard]] std::size_t outstanding_bytes() const { return outstanding_bytes_; }
+    [[nodiscard]] bool is_attached() const { return attachment_.is_attached(); }
+    [[nodiscard]] protocol::Incarnation incarnation() const { return attachment_.incarnation(); }
+    [[nodiscard]] std::size_t outstanding_bytes() const { return attachment_.outstanding_bytes(); }
     [[nodiscard]] std::uint64_t reconnects() const { return reconnects_; }
 
   private:
-    // Submitted and not Taken.
-    struct Waiting {
-        std::uint64_t number = 0;
-        std::size_t payload_bytes = 0;
-        base::Buffer head;
-        base::Buffer payload;
-    };
-
     void connect();
     void disconnect(const std::string& reason);
     void read(std::uint32_t events);
@@ -86,29 +71,16 @@ class StreamClient {
     void on(const protocol::Refused& refused);
     void on(const protocol::Taken& taken);
     void on(protocol::Event event);
-    void start_afresh();
-    void settle(std::uint64_t taken);
 
     os::EventLoop& loop_;
-    Options options_;
+    std::string path_;
     Callbacks callbacks_;
 
     std::unique_ptr<zmtp::Connection> connection_;
     std::optional<base::Instant> connect_at_;
     base::Duration retry_after_{};
     std::uint64_t reconnects_ = 0;
-    bool is_attached_ = false;
-
-    protocol::Incarnation incarnation_{};
-    protocol::Cursor received_{};  // Of the last event that was given.
-    protocol::Cursor acknowledged_{};
-    bool submitted_is_known_ = true;  // Not after a restart, until ringd has told.
-    std::uint64_t submitted_ = 0;
-    std::uint64_t last_ordinary_ = 0;
-    std::uint64_t last_urgent_ = 0;
-    std::size_t window_bytes_ = 0;
-    std::size_t outstanding_bytes_ = 0;
-    std::deque<Waiting> waiting_;
+    Attachment attachment_;
 };
 
 }  // namespace ring
