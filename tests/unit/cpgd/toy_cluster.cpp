@@ -1,22 +1,11 @@
 #include "tests/unit/cpgd/toy_cluster.hpp"
 
 #include <algorithm>
-#include <cstring>
 
 namespace cpg_test {
 namespace {
 
 namespace api = protocol::cpg;
-
-base::Buffer bytes_of(const std::string& text) {
-    return base::Buffer::copy_of(std::as_bytes(std::span(text)));
-}
-
-std::string text_of(const base::Buffer& buffer) {
-    std::string text(buffer.size(), '\0');
-    if (!buffer.empty()) std::memcpy(text.data(), buffer.data(), buffer.size());
-    return text;
-}
 
 }  // namespace
 
@@ -304,11 +293,7 @@ void ToyCluster::connect(ToyClient& client) {
                                            .uid = 0,
                                            .kernel_pid = client.pid,
                                            .fresh_session = cpg::SessionId{1000 + next_id_++}});
-    from_client(client, api::Hello{.session = client.session,
-                                   .pid = client.pid,
-                                   .last_event = client.last_event,
-                                   .totem_events = client.totem_events,
-                                   .initial_totem_event = true});
+    from_client(client, {client.hello()});
 }
 
 void ToyCluster::disconnect(ToyClient& client) {
@@ -320,58 +305,51 @@ void ToyCluster::disconnect(ToyClient& client) {
 
 void ToyCluster::kill(ToyClient& client) {
     client.is_alive = false;
-    for (const auto& [handle, stay] : client.stays) {
-        checker_.gone(stay);
-    }
+    client.gone(checker_);
     disconnect(client);
     step(client.node, cpg::ProcessDied{.kernel_pid = client.pid});
     flush(client.node);
 }
 
-void ToyCluster::from_client(ToyClient& client, api::ClientFrame frame) {
-    if (client.connection == cpg::ConnectionId{}) return;
-    // Through the codec, as it will be.
-    auto decoded = api::decode_client_frame(api::encode(frame));
-    INVARIANT(decoded.has_value());
-    step(client.node,
-         cpg::ClientSent{.connection = client.connection, .frame = std::move(*decoded)});
+void ToyCluster::from_client(ToyClient& client, const support::CpgClient::Frames& frames) {
+    for (const api::ClientFrame& frame : frames) {
+        if (client.connection == cpg::ConnectionId{}) return;
+        // Through the codec, as it will be.
+        auto decoded = api::decode_client_frame(api::encode(frame));
+        INVARIANT(decoded.has_value());
+        step(client.node,
+             cpg::ClientSent{.connection = client.connection, .frame = std::move(*decoded)});
+    }
 }
 
 void ToyCluster::ask(ToyClient& client, api::ClientFrame frame) {
-    client.request = frame;
-    if (client.is_welcome) from_client(client, std::move(frame));
+    support::CpgClient::Frames sent;
+    client.ask(std::move(frame), sent);
+    from_client(client, sent);
 }
 
 std::uint32_t ToyCluster::join(ToyClient& client, const std::string& group, std::uint32_t handle) {
-    const std::uint32_t request = client.next_request++;
-    client.stays[handle] = {
-        .group = group, .node = client.node, .pid = client.pid, .stay = client.stay_count[group]++};
-    ask(client, api::Join{.request = request, .handle = api::GroupHandle{handle}, .group = group});
+    support::CpgClient::Frames sent;
+    const std::uint32_t request = client.join(group, handle, sent);
+    from_client(client, sent);
     return request;
 }
 
 std::uint32_t ToyCluster::leave(ToyClient& client, std::uint32_t handle) {
-    const std::uint32_t request = client.next_request++;
-    checker_.gone(client.stays.at(handle));
-    ask(client, api::Leave{.request = request, .handle = api::GroupHandle{handle}});
+    support::CpgClient::Frames sent;
+    const std::uint32_t request = client.leave(handle, checker_, sent);
+    from_client(client, sent);
     return request;
 }
 
 void ToyCluster::send(ToyClient& client, const std::string& text, std::uint32_t handle) {
-    const std::uint64_t number = client.next_number++;
-    const std::string message = std::to_string(client.node.value()) + ":" +
-                                std::to_string(client.pid) + ":" + std::to_string(number) + ":" +
-                                text;
-    checker_.sent(client.stays.at(handle), message);
-    client.uncredited.push_back({.number = number,
-                                 .handle = api::GroupHandle{handle},
-                                 .message_bytes = message.size(),
-                                 .payload = bytes_of(message)});
-    if (client.is_welcome) from_client(client, client.uncredited.back());
+    support::CpgClient::Frames sent;
+    client.send(text, handle, checker_, sent);
+    from_client(client, sent);
 }
 
 void ToyCluster::acknowledge(ToyClient& client) {
-    from_client(client, api::EventAck{.event = client.last_event});
+    from_client(client, {client.acknowledgement()});
 }
 
 void ToyCluster::to_client(cpg::ConnectionId connection, const api::CpgdFrame& sent) {
@@ -380,63 +358,17 @@ void ToyCluster::to_client(cpg::ConnectionId connection, const api::CpgdFrame& s
     ToyClient& client = *found;
     auto frame = api::decode_cpgd_frame(api::encode(sent));
     INVARIANT(frame.has_value());
-    if (const auto* welcome = std::get_if<api::Welcome>(&*frame)) {
-        if (!welcome->resumed && client.session != api::SessionId{}) {
-            for (const auto& [handle, stay] : client.stays) {
-                checker_.gone(stay);  // The session is lost.
-            }
-            client.last_event = 0;
-            client.next_request = 1;
-            client.next_number = 1;
-            client.uncredited.clear();
-            client.request.reset();
-        }
-        client.session = welcome->session;
-        client.is_welcome = true;
-        client.window = welcome->window_bytes;
-        if (client.request) from_client(client, *client.request);
-        for (const api::Mcast& mcast : std::deque(client.uncredited)) {
-            if (mcast.number > welcome->taken) from_client(client, mcast);
-        }
-    } else if (const auto* refused = std::get_if<api::Refused>(&*frame)) {
-        client.refused = refused->error;
-    } else if (const auto* reply = std::get_if<api::Reply>(&*frame)) {
-        client.answers[reply->request] = reply->error;
-        client.request.reset();
-    } else if (const auto* credit = std::get_if<api::Credit>(&*frame)) {
-        client.window = credit->window_bytes;
-        while (!client.uncredited.empty() && client.uncredited.front().number <= credit->taken) {
-            client.uncredited.pop_front();
-        }
-    } else if (const auto* groups = std::get_if<api::GroupsReply>(&*frame)) {
-        client.groups = *groups;
-        client.request.reset();
-    } else if (const auto* event = std::get_if<api::SessionEvent>(&*frame)) {
-        on(client, *event);
-    }
-}
-
-void ToyCluster::on(ToyClient& client, const api::SessionEvent& event) {
-    INVARIANT(event.event == client.last_event + 1);
-    client.last_event = event.event;
-    // Of a session that ended in the same step there is no tag.
-    const ViewTag view = tags_[{client.node, client.session}]
-                             .try_emplace(event.event, nodes_.at(client.node).tag)
-                             .first->second;
-    if (const auto* delivered = std::get_if<api::Delivered>(&event.what)) {
-        const std::string message = text_of(delivered->payload);
-        const std::size_t number_at = message.find(':', message.find(':') + 1) + 1;
-        checker_.delivered(client.stays.at(delivered->handle.value()), view, delivered->node,
-                           delivered->pid, std::stoull(message.substr(number_at)), message);
-        client.received.push_back(message);
-    } else if (const auto* change = std::get_if<api::Confchg>(&event.what)) {
-        ++client.confchgs;
-        checker_.confchg(client.stays.at(change->handle.value()), view, *change);
-    } else {
-        const auto& totem = std::get<api::TotemConfchg>(event.what);
-        checker_.totem(client.stays.at(totem.handle.value()), view, totem.ring);
-    }
-    if (client.acknowledges) acknowledge(client);
+    support::CpgClient::Frames answers;
+    client.take(
+        *frame, checker_,
+        // Of a session that ended in the same step there is no tag.
+        [&](api::SessionId session, std::uint64_t event) {
+            return tags_[{client.node, session}]
+                .try_emplace(event, nodes_.at(client.node).tag)
+                .first->second;
+        },
+        answers);
+    from_client(client, answers);
 }
 
 std::map<std::string, std::vector<std::pair<std::uint32_t, std::uint32_t>>> ToyCluster::groups(

@@ -10,7 +10,7 @@
 
 #include "common/base/prng.hpp"
 #include "cpgd/core/core.hpp"
-#include "tests/support/cpg_checker.hpp"
+#include "tests/support/cpg_client.hpp"
 
 namespace cpg_test {
 
@@ -18,30 +18,8 @@ using base::NodeId;
 using support::CpgChecker;
 using support::ViewTag;
 
-// A process with one session, as libclient would behave.
-struct ToyClient {
-    NodeId node{};
-    std::uint32_t pid = 0;
-    bool totem_events = true;
-    bool acknowledges = true;
-    bool is_alive = true;
-
+struct ToyClient : support::CpgClient {
     cpg::ConnectionId connection{};
-    cpg::SessionId session{};
-    bool is_welcome = false;
-    std::uint64_t last_event = 0;
-    std::uint32_t next_request = 1;
-    std::optional<protocol::cpg::ClientFrame> request;  // Not answered yet.
-    std::map<std::uint32_t, std::uint32_t> answers;     // By request: cs_error_t.
-    std::uint64_t next_number = 1;
-    std::deque<protocol::cpg::Mcast> uncredited;
-    std::size_t window = 0;
-    std::map<std::uint32_t, CpgChecker::MemberId> stays;  // By handle.
-    std::map<std::string, std::uint64_t> stay_count;
-    std::vector<std::string> received;
-    std::size_t confchgs = 0;
-    std::uint32_t refused = 0;  // cs_error_t of the last Refused.
-    std::optional<protocol::cpg::GroupsReply> groups;
 };
 
 class ToyCluster {
@@ -107,8 +85,7 @@ class ToyCluster {
     void flush(NodeId node);
     void carry_out(NodeId node, std::vector<cpg::Action>& actions);
     void to_client(cpg::ConnectionId connection, const protocol::cpg::CpgdFrame& frame);
-    void on(ToyClient& client, const protocol::cpg::SessionEvent& event);
-    void from_client(ToyClient& client, protocol::cpg::ClientFrame frame);
+    void from_client(ToyClient& client, const support::CpgClient::Frames& frames);
     void push(Node& node,
               std::variant<protocol::Transitional, protocol::View, protocol::Batch> what);
     Submission take(Node& node);

@@ -1,0 +1,133 @@
+#include "tests/support/cpg_client.hpp"
+
+#include <cstring>
+
+#include "common/base/invariant.hpp"
+
+namespace support {
+namespace {
+
+namespace api = protocol::cpg;
+
+base::Buffer bytes_of(const std::string& text) {
+    return base::Buffer::copy_of(std::as_bytes(std::span(text)));
+}
+
+std::string text_of(const base::Buffer& buffer) {
+    std::string text(buffer.size(), '\0');
+    if (!buffer.empty()) std::memcpy(text.data(), buffer.data(), buffer.size());
+    return text;
+}
+
+}  // namespace
+
+api::Hello CpgClient::hello() const {
+    return {.session = session,
+            .pid = pid,
+            .last_event = last_event,
+            .totem_events = totem_events,
+            .initial_totem_event = true};
+}
+
+void CpgClient::ask(api::ClientFrame frame, Frames& sent) {
+    request = frame;
+    if (is_welcome) sent.push_back(std::move(frame));
+}
+
+std::uint32_t CpgClient::join(const std::string& group, std::uint32_t handle, Frames& sent) {
+    const std::uint32_t number = next_request++;
+    stays[handle] = {.group = group, .node = node, .pid = pid, .stay = stay_count[group]++};
+    ask(api::Join{.request = number, .handle = api::GroupHandle{handle}, .group = group}, sent);
+    return number;
+}
+
+std::uint32_t CpgClient::leave(std::uint32_t handle, CpgChecker& checker, Frames& sent) {
+    const std::uint32_t number = next_request++;
+    checker.gone(stays.at(handle));
+    ask(api::Leave{.request = number, .handle = api::GroupHandle{handle}}, sent);
+    return number;
+}
+
+// "node:pid:number:text" names the message in the whole run.
+void CpgClient::send(const std::string& text, std::uint32_t handle, CpgChecker& checker,
+                     Frames& sent) {
+    const std::uint64_t number = next_number++;
+    const std::string message = std::to_string(node.value()) + ":" + std::to_string(pid) + ":" +
+                                std::to_string(number) + ":" + text;
+    checker.sent(stays.at(handle), message);
+    uncredited.push_back({.number = number,
+                          .handle = api::GroupHandle{handle},
+                          .message_bytes = message.size(),
+                          .payload = bytes_of(message)});
+    if (is_welcome) sent.emplace_back(uncredited.back());
+}
+
+void CpgClient::gone(CpgChecker& checker) const {
+    for (const auto& [handle, stay] : stays) {
+        checker.gone(stay);
+    }
+}
+
+void CpgClient::take(const api::CpgdFrame& frame, CpgChecker& checker, const TagOf& tag_of,
+                     Frames& sent) {
+    if (const auto* welcome = std::get_if<api::Welcome>(&frame)) {
+        on(*welcome, checker, sent);
+    } else if (const auto* no = std::get_if<api::Refused>(&frame)) {
+        refused = no->error;
+    } else if (const auto* reply = std::get_if<api::Reply>(&frame)) {
+        answers[reply->request] = reply->error;
+        request.reset();
+    } else if (const auto* credit = std::get_if<api::Credit>(&frame)) {
+        window = credit->window_bytes;
+        while (!uncredited.empty() && uncredited.front().number <= credit->taken) {
+            uncredited.pop_front();
+        }
+    } else if (const auto* reply_of_groups = std::get_if<api::GroupsReply>(&frame)) {
+        groups = *reply_of_groups;
+        request.reset();
+    } else if (const auto* event = std::get_if<api::SessionEvent>(&frame)) {
+        on(*event, checker, tag_of, sent);
+    }
+}
+
+void CpgClient::on(const api::Welcome& welcome, CpgChecker& checker, Frames& sent) {
+    if (!welcome.resumed && session != api::SessionId{}) {
+        ++sessions_lost;
+        gone(checker);
+        last_event = 0;
+        next_request = 1;
+        next_number = 1;
+        uncredited.clear();
+        request.reset();
+    }
+    session = welcome.session;
+    is_welcome = true;
+    window = welcome.window_bytes;
+    if (request) sent.push_back(*request);
+    for (const api::Mcast& mcast : uncredited) {
+        if (mcast.number > welcome.taken) sent.emplace_back(mcast);
+    }
+}
+
+void CpgClient::on(const api::SessionEvent& event, CpgChecker& checker, const TagOf& tag_of,
+                   Frames& sent) {
+    INVARIANT(event.event == last_event + 1);
+    last_event = event.event;
+    const ViewTag view = tag_of(session, event.event);
+    if (const auto* delivered = std::get_if<api::Delivered>(&event.what)) {
+        const std::string message = text_of(delivered->payload);
+        const std::size_t number_at = message.find(':', message.find(':') + 1) + 1;
+        checker.delivered(stays.at(delivered->handle.value()), view, delivered->node,
+                          delivered->pid, std::stoull(message.substr(number_at)), message);
+        received.push_back(message);
+    } else if (const auto* change = std::get_if<api::Confchg>(&event.what)) {
+        ++confchgs;
+        checker.confchg(stays.at(change->handle.value()), view, *change);
+    } else {
+        const auto& totem = std::get<api::TotemConfchg>(event.what);
+        checker.totem(stays.at(totem.handle.value()), view, totem.ring);
+    }
+    if (acknowledges) sent.emplace_back(acknowledgement());
+}
+
+}  // namespace support
