@@ -4,7 +4,7 @@
 
 #include "common/os/clock.hpp"
 #include "common/os/notify.hpp"
-#include "cpgd/driver/random.hpp"
+#include "common/os/random.hpp"
 
 namespace cpgd {
 namespace {
@@ -242,7 +242,7 @@ bool Driver::on_connected(zmtp::ServerConnectionId id, const zmtp::PeerCredentia
     step(cpg::ClientConnected{.connection = of(id),
                               .uid = peer.uid,
                               .kernel_pid = pid,
-                              .fresh_session = api::SessionId{random_number()}});
+                              .fresh_session = api::SessionId{os::random_number()}});
     return true;
 }
 
@@ -262,7 +262,7 @@ void Driver::on_message(zmtp::ServerConnectionId id, const base::Buffer& bytes) 
         return;
     }
     if (auto* hello = std::get_if<api::Hello>(&*frame)) {
-        hello->pid = member_pid(pid->second, hello->pid);
+        hello->pid = session::member_pid(pid->second, hello->pid);
     }
     step(cpg::ClientSent{.connection = of(id), .frame = std::move(*frame)});
 }

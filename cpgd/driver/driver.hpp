@@ -17,9 +17,9 @@
 #include "common/log/log.hpp"
 #include "common/os/event_loop.hpp"
 #include "common/ring_client/stream_client.hpp"
+#include "common/session/access.hpp"
 #include "common/zmtp/server.hpp"
 #include "cpgd/core/core.hpp"
-#include "cpgd/driver/access.hpp"
 #include "cpgd/driver/process_watch.hpp"
 #include "cpgd/driver/snapshot_file.hpp"
 
@@ -32,7 +32,7 @@ class Driver {
   public:
     struct Options {
         std::string ring_path;  // ringd's socket.
-        Access access;
+        session::Access access;
         cpg::Config core;
     };
 
@@ -51,7 +51,7 @@ class Driver {
     void store_snapshot();
 
     [[nodiscard]] cpg::Status status() const { return core_.status(); }
-    [[nodiscard]] Access& access() { return access_; }
+    [[nodiscard]] session::Access& access() { return access_; }
 
   private:
     Driver(os::EventLoop& loop, logging::Log& log, const Options& options,
@@ -78,7 +78,7 @@ class Driver {
 
     os::EventLoop& loop_;
     logging::Log& log_;
-    Access access_;
+    session::Access access_;
     std::uint64_t life_;  // The time of our start.
     cpg::Core core_;
     std::vector<cpg::Action> actions_;

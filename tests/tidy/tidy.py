@@ -24,6 +24,7 @@ MAY_INCLUDE = {
     "common/config": ["common/base", "common/os"],
     "common/protocol": ["common/base"],
     "common/zmtp": ["common/base", "common/os"],
+    "common/session": ["common/base", "common/os", "common/protocol", "common/zmtp"],
     "common/ipc": ["common/base", "common/os", "common/protocol", "common/zmtp"],
     "common/ring_client": ["common/base", "common/os", "common/protocol", "common/zmtp", "common/ipc"],
     "ringd/totem": ["common/base"],

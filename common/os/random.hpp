@@ -7,7 +7,7 @@
 
 #include "common/base/invariant.hpp"
 
-namespace cpgd {
+namespace os {
 
 // Never 0.
 inline std::uint64_t random_number() {
@@ -19,4 +19,4 @@ inline std::uint64_t random_number() {
     return number;
 }
 
-}  // namespace cpgd
+}  // namespace os

@@ -1,10 +1,10 @@
-#include "cpgd/driver/access.hpp"
+#include "common/session/access.hpp"
 
 #include <fstream>
 #include <sstream>
 #include <string>
 
-namespace cpgd {
+namespace session {
 
 bool Access::allows(const zmtp::PeerCredentials& peer) const {
     return peer.uid == 0 || peer.gid == 0 || peer.uid == own_uid || uids.contains(peer.uid) ||
@@ -26,4 +26,4 @@ std::uint32_t member_pid(std::uint32_t kernel_pid, std::uint32_t claimed) {
     return kernel_pid;
 }
 
-}  // namespace cpgd
+}  // namespace session

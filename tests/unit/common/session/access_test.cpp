@@ -1,4 +1,4 @@
-#include "cpgd/driver/access.hpp"
+#include "common/session/access.hpp"
 
 #include <doctest/doctest.h>
 #include <sched.h>
@@ -10,8 +10,8 @@
 
 #include "common/os/unique_fd.hpp"
 
-using cpgd::Access;
-using cpgd::member_pid;
+using session::Access;
+using session::member_pid;
 
 TEST_CASE(
     "root, root's group, the daemon itself and who is listed may be clients, and nobody else") {

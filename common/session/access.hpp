@@ -6,7 +6,7 @@
 
 #include "common/zmtp/connection.hpp"
 
-namespace cpgd {
+namespace session {
 
 // uid 0, gid 0 and the daemon's own uid always; else who is listed. An allowed client may do
 // everything, as in Corosync.
@@ -23,4 +23,4 @@ struct Access {
 // look at (of a namespace or a /proc that we don't see) is believed.
 [[nodiscard]] std::uint32_t member_pid(std::uint32_t kernel_pid, std::uint32_t claimed);
 
-}  // namespace cpgd
+}  // namespace session
