@@ -3,8 +3,6 @@
 #include "corosync/cpg.h"
 
 #include <algorithm>
-#include <charconv>
-#include <chrono>
 #include <cstdlib>
 #include <cstring>
 #include <memory>
@@ -17,6 +15,7 @@
 #include "libclient/src/base/fork_guard.hpp"
 #include "libclient/src/base/handle_table.hpp"
 #include "libclient/src/cpg/instance.hpp"
+#include "libclient/src/service/resume_time.hpp"
 
 namespace {
 
@@ -42,17 +41,6 @@ struct Handles {
     client::HandleTable<Iteration> iterations;
 };
 const client::PerProcess<Handles> handles;
-
-// How long a session waits for a cpgd that is gone and will be started again: milliseconds in
-// HALO_CPG_RESUME_MS, 0 for a program that wants to hear of it.
-std::chrono::milliseconds resume_time() {
-    constexpr std::uint32_t kDefaultMs = 10'000;
-    constexpr std::uint32_t kLongestMs = 3'600'000;
-    const char* text = ::secure_getenv("HALO_CPG_RESUME_MS");
-    std::uint32_t ms = kDefaultMs;
-    if (text != nullptr) (void)std::from_chars(text, text + std::strlen(text), ms);
-    return std::chrono::milliseconds{std::min(ms, kLongestMs)};
-}
 
 // Runs `body` on what the handle stands for.
 template <class Body>
@@ -90,7 +78,7 @@ cs_error_t initialize(cpg_handle_t* handle, const cpg_model_v1_data_t& data, voi
         const bool initial = (data.flags & CPG_MODEL_V1_DELIVER_INITIAL_TOTEM_CONF) != 0;
         auto session = CpgSession::open({.totem_events = data.cpg_totem_confchg_fn != nullptr,
                                          .initial_totem_event = initial,
-                                         .resume = resume_time()});
+                                         .resume = client::resume_time("HALO_CPG_RESUME_MS")});
         if (!session) return session.error();
         const auto instance = std::make_shared<CpgInstance>(*std::move(session), data, context);
         const cpg_handle_t added = all->instances.add(instance);

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "libclient/src/base/cancellation.hpp"
+#include "libclient/src/base/dispatch.hpp"
 
 namespace client {
 namespace {
@@ -30,20 +31,10 @@ std::vector<cpg_address> addresses_of(const std::vector<cpg::Member>& members) {
 // ------------------------------------------------------------------------------------- dispatch
 
 cs_error_t CpgInstance::dispatch(cs_dispatch_flags_t flags) {
-    const bool one = flags == CS_DISPATCH_ONE || flags == CS_DISPATCH_ONE_NONBLOCKING;
-    const bool waits = flags == CS_DISPATCH_ONE || flags == CS_DISPATCH_BLOCKING;
-    if (!one && !waits && flags != CS_DISPATCH_ALL) return CS_ERR_INVALID_PARAM;
-
     CpgEvent event;
-    for (;;) {
-        const cs_error_t taken = session_->next_event(
-            event, waits ? CpgSession::Wait::ForEvent : CpgSession::Wait::Never);
-        if (finalized_) return CS_OK;  // By another thread, which also ended our waiting.
-        if (taken == CS_ERR_TRY_AGAIN && flags == CS_DISPATCH_ALL) return CS_OK;
-        if (taken != CS_OK) return taken;
-        run_callback(event);
-        if (one || finalized_) return CS_OK;
-    }
+    return dispatch_events(
+        flags, finalized_, [&](Wait wait) { return session_->next_event(event, wait); },
+        [&] { run_callback(event); });
 }
 
 void CpgInstance::run_callback(CpgEvent& event) {

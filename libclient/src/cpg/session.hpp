@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "common/protocol/cpg_api.hpp"
+#include "libclient/src/base/dispatch.hpp"
 #include "libclient/src/cpg/reassembly.hpp"
 #include "libclient/src/ipc/event_stream.hpp"
 #include "libclient/src/ipc/kept_messages.hpp"
@@ -75,7 +76,6 @@ class CpgSession {
     CsResult<std::vector<protocol::cpg::GroupMembers>> groups(
         const std::optional<std::string>& group);
 
-    enum class Wait : std::uint8_t { Never, ForEvent };
     // Takes the next event. CS_ERR_TRY_AGAIN: there is none.
     cs_error_t next_event(CpgEvent& event, Wait wait);
 

@@ -204,8 +204,7 @@ Result<Event> Groups::next(Wait wait) {
     client::CpgEvent taken;
     for (;;) {
         const cs_error_t result = session_->cpg->next_event(
-            taken, wait == Wait::ForEvent ? client::CpgSession::Wait::ForEvent
-                                          : client::CpgSession::Wait::Never);
+            taken, wait == Wait::ForEvent ? client::Wait::ForEvent : client::Wait::Never);
         if (result != CS_OK) return fail(result);
         if (auto event = event_of(taken)) return *std::move(event);
     }
