@@ -12,6 +12,12 @@ constexpr std::uint64_t kTimerMax = 3'600'000;
 constexpr std::string_view kLevels =
     "lines up to the level info are written everywhere; logging.debug adds the details";
 constexpr std::string_view kNoParts = "a daemon's log has no parts that are set apart";
+constexpr std::string_view kNoWatchdog =
+    "no daemon feeds a watchdog device; the service manager can, and watches the daemons";
+constexpr std::string_view kNoMonitor =
+    "there is no resource monitor; the service manager limits and monitors";
+constexpr std::string_view kNoNozzle = "there is no tap device";
+constexpr std::string_view kNoLoad = "there is no load generator in the daemon";
 constexpr std::string_view kQdevice = "Read by the quorum device.";
 
 constexpr auto kDirectives = std::to_array<Directive>({
@@ -143,10 +149,21 @@ constexpr auto kDirectives = std::to_array<Directive>({
     no_effect("halo.sandbox",
               "daemons keep what they are started with: let the service manager give them little"),
 
-    no_effect("resources.*",
-              "there is no watchdog and no resource monitor; use the service manager"),
-    no_effect("nozzle.*", "there is no tap device"),
-    no_effect("pload.*", "there is no load generator in the daemon"),
+    no_effect("resources.watchdog_device", kNoWatchdog),
+    no_effect("resources.watchdog_timeout", kNoWatchdog),
+    no_effect("resources.system.memory_used.max", kNoMonitor),
+    no_effect("resources.system.memory_used.poll_period", kNoMonitor),
+    no_effect("resources.system.memory_used.recovery", kNoMonitor),
+    no_effect("resources.system.load_15min.max", kNoMonitor),
+    no_effect("resources.system.load_15min.poll_period", kNoMonitor),
+    no_effect("resources.system.load_15min.recovery", kNoMonitor),
+    no_effect("resources.process.*", kNoMonitor),
+    no_effect("nozzle.name", kNoNozzle),
+    no_effect("nozzle.ipaddr", kNoNozzle),
+    no_effect("nozzle.ipprefix", kNoNozzle),
+    no_effect("nozzle.macaddr", kNoNozzle),
+    no_effect("pload.count", kNoLoad),
+    no_effect("pload.size", kNoLoad),
     obsolete("service.*", "remove the section; nothing is loaded into the daemon"),
     obsolete("aisexec.*", "remove the section; use halo.user"),
     obsolete("amf.*", "remove the section"),

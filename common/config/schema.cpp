@@ -7,6 +7,8 @@
 #include <charconv>
 #include <set>
 
+#include "common/config/keys.hpp"
+
 namespace config {
 namespace {
 
@@ -109,6 +111,14 @@ void check_value(const Directive& directive, const Value& value, Problems& probl
         return;
     }
     if (directive.standing == Standing::NoEffect) {
+        // Clients read its key all the same, and expect a number where Corosync has one.
+        const KeyType type = key_type(directive.path);
+        if (!parse_key(type, value.text)) {
+            problems.error(value.at,
+                           fmt::format("{}: '{}' is not allowed; it takes a number that is a {}",
+                                       value.key, value.text, name_of(type)));
+            return;
+        }
         problems.warning(value.at,
                          fmt::format("'{}' has no effect: {}", value.key, directive.help));
         return;
@@ -256,6 +266,8 @@ std::string explain(const Directive& directive) {
     if (!directive.default_text.empty())
         text += fmt::format("  Default: {}{}{}\n", directive.default_text,
                             directive.unit.empty() ? "" : " ", directive.unit);
+    if (const std::string key = key_name(directive); !key.empty())
+        text += fmt::format("  Key:     {} ({})\n", key, name_of(key_type(directive.path)));
     switch (directive.reload) {
         case Reload::Yes:
             return text + "  Reload:  takes effect\n";
