@@ -25,11 +25,9 @@ struct Overloaded : Ts... {
 
 os::Result<void> Driver::start() {
     started_ = os::now();
-    for (const int descriptor : parts_.transport.descriptors()) {
-        auto added = parts_.loop.add(descriptor, EPOLLIN, [this](std::uint32_t) { receive(); });
-        if (!added) return added;
-    }
-    auto added =
+    auto added = watch_network();
+    if (!added) return added;
+    added =
         parts_.loop.add(parts_.ring_ids.fd(), EPOLLIN, [this](std::uint32_t) { take_stored(); });
     if (!added) return added;
 
@@ -49,6 +47,32 @@ os::Result<void> Driver::start() {
     });
     tell(totem::DeadlinePassed{});
     return {};
+}
+
+os::Result<void> Driver::watch_network() {
+    for (const int descriptor : parts_.transport.descriptors()) {
+        auto added = parts_.loop.add(descriptor, EPOLLIN, [this](std::uint32_t) { receive(); });
+        if (!added) return added;
+    }
+    return {};
+}
+
+os::Result<void> Driver::reconfigure(const ChangeNetwork& change, totem::PeersConfigured peers,
+                                     const totem::SettingsChanged& settings) {
+    for (const int descriptor : parts_.transport.descriptors()) {
+        parts_.loop.remove(descriptor);
+    }
+    events_.clear();
+    change(events_);
+    auto watched = watch_network();
+    const base::Instant now = os::now();
+    step(now, std::move(peers));
+    step(now, settings);
+    for (const totem::Event& event : events_) {
+        step(now, event);
+    }
+    settle();
+    return watched;
 }
 
 void Driver::leave() {

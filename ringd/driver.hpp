@@ -54,10 +54,17 @@ class Driver {
 
     void tell(const totem::Event& event);
 
+    // The network is another one from here on (reload). `change` changes the transport and appends
+    // what it has to tell; `settings` are told to the core, the peers first.
+    using ChangeNetwork = std::function<void(std::vector<totem::Event>&)>;
+    os::Result<void> reconfigure(const ChangeNetwork& change, totem::PeersConfigured peers,
+                                 const totem::SettingsChanged& settings);
+
     [[nodiscard]] const DriverCounters& counters() const { return counters_; }
     [[nodiscard]] base::Instant started() const { return started_; }
 
   private:
+    os::Result<void> watch_network();
     void receive();
     void pass_deadlines();
     void take_stored();

@@ -16,6 +16,7 @@
 #include <string_view>
 
 #include "common/config/daemon_options.hpp"
+#include "common/daemon/reload.hpp"
 #include "common/daemon/start.hpp"
 #include "common/ipc/status_server.hpp"
 #include "common/os/clock.hpp"
@@ -69,7 +70,12 @@ class Program {
     bool open_ring();
     bool open_sockets();
     bool open_status();
+    void write_obituary();
     void stop(int signal);
+
+    // The parts of a reload.
+    base::Expected<void, std::string> prepare(const config::Loaded& next);
+    void commit();
 
     daemon_start::Started started_;
     const config::ClusterConfig& config_ = started_.loaded.cluster;
@@ -85,6 +91,7 @@ class Program {
     std::unique_ptr<stream::StreamServer> streams_;
     std::unique_ptr<ipc::StatusServer> status_;
     std::unique_ptr<ringd::Driver> driver_;
+    std::unique_ptr<daemon_start::Reload> reload_;
     std::optional<base::Instant> leave_by_;
 };
 
@@ -161,12 +168,7 @@ bool Program::open_ring() {
         return false;
     }
     transport_ = std::move(*transport);
-    const auto written =
-        ringd::write_obituary(started_.in_run(kObituaryName), transport_->make_obituary());
-    if (!written) {
-        log_.warning("cannot leave an obituary, others learn of our death by our silence",
-                     {{"ERROR", written.error().text()}});
-    }
+    write_obituary();
     take_priority(config_, log_);
 
     ring_ids_ = std::make_unique<ringd::RingIdWriter>(id_file);
@@ -176,6 +178,41 @@ bool Program::open_ring() {
     ring_ = std::make_unique<totem::Ring>(
         ringd::ring_config(config_, transport_->packet_bytes_max()), start, seed, os::now());
     return true;
+}
+
+void Program::write_obituary() {
+    const auto written =
+        ringd::write_obituary(started_.in_run(kObituaryName), transport_->make_obituary());
+    if (!written) {
+        log_.warning("cannot leave an obituary, others learn of our death by our silence",
+                     {{"ERROR", written.error().text()}});
+    }
+}
+
+base::Expected<void, std::string> Program::prepare(const config::Loaded& next) {
+    const auto key = ringd::cluster_key(next.cluster);
+    if (!key) return base::fail(key.error());
+    const auto ready = transport_->prepare(ringd::udp_config(next.cluster), *key);
+    if (!ready) return base::fail(ready.error().text());
+    return {};
+}
+
+void Program::commit() {
+    auto ring = ringd::ring_config(config_, transport_->packet_bytes_max());
+    const auto changed = driver_->reconfigure(
+        [this](std::vector<totem::Event>& events) { transport_->commit(os::now(), events); },
+        {.peers = std::move(ring.peers)}, {.settings = ring});
+    if (!changed) {
+        // The old sockets are gone and the new ones are not watched.
+        log_.error("cannot watch the network after a reload", {{"ERROR", changed.error().text()}});
+        exit_ = EX_OSERR;
+        loop_->stop();
+        return;
+    }
+    streams_->set_limits({.retained_bytes_max = config_.flow.retained_bytes_max,
+                          .retained_bytes_hard = config_.flow.retained_bytes_max * 2,
+                          .grace = config_.flow.service_grace});
+    write_obituary();
 }
 
 void Program::stop(int signal) {
@@ -287,6 +324,12 @@ bool Program::open_status() {
         return json;
     });
     status_->on_get("trace", [this] { return ringd::trace_json(*ring_, os::now()); });
+    reload_ = std::make_unique<daemon_start::Reload>(
+        started_, daemon_start::Reload::Hooks{
+                      .prepare = [this](const config::Loaded& next) { return prepare(next); },
+                      .abandon = [this] { transport_->abandon(); },
+                      .commit = [this] { commit(); }});
+    reload_->serve(*status_);
     status_->on_do(
         "debug",
         [this](const nlohmann::json& value) -> base::Expected<nlohmann::json, std::string> {

@@ -112,7 +112,7 @@ constexpr auto kDirectives = std::to_array<Directive>({
     number("totem.interface.linknumber", "0", 0, 7, "", Reload::No,
            "Which ringN_addr of the nodelist the section is about."),
     obsolete("totem.interface.ringnumber", "write linknumber"),
-    number("totem.interface.mcastport", "5405 + linknumber", 1, 65535, "", Reload::No,
+    number("totem.interface.mcastport", "5405 + linknumber", 1, 65535, "", Reload::Yes,
            "UDP port of the link."),
     no_effect("totem.interface.knet_link_priority", kFastestLink),
     no_effect("totem.interface.knet_ping_interval", kOwnHeartbeats),

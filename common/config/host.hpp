@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -24,5 +25,9 @@ enum class IpVersion : std::uint8_t { V4, V6, V4First, V6First };
 // The addresses that a name has, in the order of preference; an address stands for itself. Asks the
 // resolver and blocks as long as it does: never in a daemon's loop.
 os::Result<std::vector<IpAddress>> resolve(const std::string& name, IpVersion version);
+
+// How names become addresses: resolve(), or what somebody else found out before.
+using Resolver =
+    std::function<os::Result<std::vector<IpAddress>>(const std::string& name, IpVersion version)>;
 
 }  // namespace config

@@ -77,7 +77,7 @@ base::Expected<Loaded, std::vector<Problem>> finish(Section document, const std:
     Loaded loaded;
     // Values are read only from what is well-formed: else one slip is told many times over.
     if (!problems.has_errors()) {
-        loaded.cluster = read_cluster(document, file, problems);
+        loaded.cluster = read_cluster(document, file, options, problems);
         check_rules(loaded.cluster, document, !problems.has_errors(), problems);
         // Who this host is shows in a list without mistakes only.
         if (options.host && !problems.has_errors())

@@ -27,6 +27,9 @@ struct LoadOptions {
     std::optional<base::NodeId> node_id;
     // Nothing: check the file as such, on whatever host; ClusterConfig::self stays empty.
     std::optional<Host> host;
+    // Both may ask other machines and block. A daemon that runs is given what somebody else found.
+    Resolver resolver = resolve;
+    std::optional<UidGid> clients{};  // Nothing: the users and groups of uidgid {} are looked up.
 };
 
 struct Loaded {

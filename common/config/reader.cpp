@@ -47,8 +47,9 @@ std::optional<std::uint8_t> dscp_of(const std::string& text) {
     return std::nullopt;
 }
 
-std::optional<NodeAddress> read_address(const Value& value, IpVersion version, Problems& problems) {
-    auto addresses = resolve(value.text, version);
+std::optional<NodeAddress> read_address(const Value& value, IpVersion version,
+                                        const Resolver& resolver, Problems& problems) {
+    auto addresses = resolver(value.text, version);
     if (!addresses) {
         problems.error(value.at, fmt::format("{}: {}", value.key, addresses.error().text()));
         return std::nullopt;
@@ -56,8 +57,14 @@ std::optional<NodeAddress> read_address(const Value& value, IpVersion version, P
     return NodeAddress{.text = value.text, .resolved = addresses->front(), .at = value.at};
 }
 
-Node read_node(const Section& section, const ClusterConfig& cluster, bool may_derive_id,
-               bool clear_high_bit, Problems& problems) {
+struct NodeRules {
+    bool may_derive_id = false;
+    bool clear_high_bit = false;
+    IpVersion version = IpVersion::V6First;
+};
+
+Node read_node(const Section& section, const NodeRules& rules, const Resolver& resolver,
+               Problems& problems) {
     const Values values({&section});
     Node node;
     node.at = section.at;
@@ -65,12 +72,12 @@ Node read_node(const Section& section, const ClusterConfig& cluster, bool may_de
     node.votes = number32(values, "quorum_votes", 1);
     for (std::size_t link = 0; link < kLinksMax; ++link) {
         if (const Value* value = values.find(fmt::format("ring{}_addr", link)))
-            node.links.at(link) = read_address(*value, cluster.ip_version, problems);
+            node.links.at(link) = read_address(*value, rules.version, resolver, problems);
     }
     if (const auto id = values.number("nodeid")) {
         node.id = base::NodeId{static_cast<std::uint32_t>(*id)};
-    } else if (may_derive_id && node.links[0] && node.links[0]->resolved.v4_number() != 0) {
-        const std::uint32_t mask = clear_high_bit ? 0x7fffffffu : 0xffffffffu;
+    } else if (rules.may_derive_id && node.links[0] && node.links[0]->resolved.v4_number() != 0) {
+        const std::uint32_t mask = rules.clear_high_bit ? 0x7fffffffu : 0xffffffffu;
         node.id = base::NodeId{node.links[0]->resolved.v4_number() & mask};
     } else {
         problems.error(section.at, "the node has no nodeid");
@@ -356,7 +363,8 @@ const Node* ClusterConfig::node(base::NodeId id) const {
     return found == nodes.end() ? nullptr : &*found;
 }
 
-ClusterConfig read_cluster(const Section& document, const std::string& file, Problems& problems) {
+ClusterConfig read_cluster(const Section& document, const std::string& file,
+                           const LoadOptions& options, Problems& problems) {
     const Values totem(document.all("totem"));
     const Values halo(document.all("halo"));
     const std::string transport = totem.text("transport", "knet");
@@ -378,10 +386,12 @@ ClusterConfig read_cluster(const Section& document, const std::string& file, Pro
         cluster.dscp = known.value_or(std::uint8_t{0});
     }
 
+    const NodeRules rules{.may_derive_id = transport != "knet",
+                          .clear_high_bit = totem.is_on("clear_node_high_bit", false),
+                          .version = cluster.ip_version};
     for (const Section* list : document.all("nodelist")) {
         for (const Section* section : list->all("node")) {
-            cluster.nodes.push_back(read_node(*section, cluster, transport != "knet",
-                                              totem.is_on("clear_node_high_bit", false), problems));
+            cluster.nodes.push_back(read_node(*section, rules, options.resolver, problems));
         }
     }
     std::stable_sort(cluster.nodes.begin(), cluster.nodes.end(),
@@ -392,7 +402,7 @@ ClusterConfig read_cluster(const Section& document, const std::string& file, Pro
     cluster.flow = read_flow(halo);
     cluster.path = read_path(totem);
     cluster.logging = read_logging(Values(document.all("logging")), problems);
-    cluster.clients = read_clients(document, problems);
+    cluster.clients = options.clients ? *options.clients : read_clients(document, problems);
     cluster.system = read_system(Values(document.all("system")), halo);
     cluster.quorum = read_quorum(Values(document.all("quorum")), cluster.nodes);
     return cluster;

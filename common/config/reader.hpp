@@ -4,13 +4,14 @@
 
 #include "common/config/cluster_config.hpp"
 #include "common/config/document.hpp"
+#include "common/config/load.hpp"
 
 namespace config {
 
 // Reads `document`, resolving names, with defaults where it is silent. What cannot be resolved or
 // is incomplete is told and left out.
 [[nodiscard]] ClusterConfig read_cluster(const Section& document, const std::string& file,
-                                         Problems& problems);
+                                         const LoadOptions& options, Problems& problems);
 
 // The values of a section that may be written in several pieces: the last one of a key counts.
 class Values {

@@ -25,6 +25,15 @@ void say(const std::string& text) {
 
 }  // namespace
 
+void apply_logging(logging::Log& log, const config::Logging& logging) {
+    log.redirect(destinations_of(logging));
+    log.set_level(logging.debug ? logging::Level::Debug : logging::Level::Info);
+    if (const auto opened = log.reopen_file(); !opened) {
+        log.warning("cannot open the log file, going on without",
+                    {{"ERROR", opened.error().text()}});
+    }
+}
+
 std::variant<Started, Ended> start(const std::string& name, int argc, const char* const* argv) {
     auto options = config::parse_daemon_options(argc, argv);
     if (!options) {
@@ -53,16 +62,11 @@ std::variant<Started, Ended> start(const std::string& name, int argc, const char
     say(config::problems_text(loaded->warnings));
     if (options->is_test) return EX_OK;
 
-    logging::Log log(name, destinations_of(loaded->cluster.logging));
-    if (loaded->cluster.logging.debug) log.set_level(logging::Level::Debug);
     Started started{
-        .options = std::move(*options), .loaded = std::move(*loaded), .log = std::move(log)};
+        .options = std::move(*options), .loaded = std::move(*loaded), .log = logging::Log(name)};
+    apply_logging(started.log, started.loaded.cluster.logging);
     if (const auto raised = os::raise_descriptor_limit(); !raised) {
         started.log.warning("fewer clients can connect", {{"ERROR", raised.error().text()}});
-    }
-    if (const auto opened = started.log.reopen_file(); !opened) {
-        started.log.warning("cannot open the log file, going on without",
-                            {{"ERROR", opened.error().text()}});
     }
     return started;
 }

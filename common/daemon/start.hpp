@@ -23,6 +23,10 @@ struct Started {
     }
 };
 
+// Level and destinations as the configuration wants them; opens the log file. A file that can't be
+// opened is told in the log, which goes on without it.
+void apply_logging(logging::Log& log, const config::Logging& logging);
+
 // The exit status: 0 (help, version, a good file with -t), 64 (command line), 71 (the host's name
 // or addresses can't be read), 78 (configuration). What was to be said has been said.
 using Ended = int;

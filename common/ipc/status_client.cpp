@@ -46,8 +46,10 @@ base::Expected<void, StatusError> probe(const std::string& path) {
     }
 }
 
-base::Expected<nlohmann::json, StatusError> value_of(const std::string& path,
-                                                     const std::string& text) {
+}  // namespace
+
+base::Expected<nlohmann::json, StatusError> answer_value(const std::string& path,
+                                                         const std::string& text) {
     using Cause = StatusError::Cause;
     const auto answer = nlohmann::json::parse(text, nullptr, /*allow_exceptions=*/false);
     if (!answer.is_object())
@@ -63,8 +65,6 @@ base::Expected<nlohmann::json, StatusError> value_of(const std::string& path,
     if (value == answer.end()) return error(Cause::Failed, "answer of " + path + " has no value");
     return *value;
 }
-
-}  // namespace
 
 base::Expected<nlohmann::json, StatusError> ask_status(const std::string& path,
                                                        const nlohmann::json& request,
@@ -84,7 +84,7 @@ base::Expected<nlohmann::json, StatusError> ask_status(const std::string& path,
     const auto received = socket->receive(timeout);
     if (!received) return error(Cause::Failed, received.error().text());
     if (!received->has_value()) return error(Cause::NoAnswer, "no answer from " + path);
-    return value_of(path, (*received)->frames.back());
+    return answer_value(path, (*received)->frames.back());
 }
 
 }  // namespace ipc

@@ -23,6 +23,10 @@ struct StatusError {
     std::string text;  // One line for people, with the path.
 };
 
+// The "value" of what the daemon at `path` answered, or the error in it.
+[[nodiscard]] base::Expected<nlohmann::json, StatusError> answer_value(const std::string& path,
+                                                                       const std::string& text);
+
 // Sends `request` to the socket at `path` (absolute). Gives the "value" of the answer.
 [[nodiscard]] base::Expected<nlohmann::json, StatusError> ask_status(
     const std::string& path, const nlohmann::json& request,

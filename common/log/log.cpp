@@ -92,6 +92,11 @@ std::string fields_text(Fields fields) {
 Log::Log(std::string program, Destinations destinations)
     : program_(std::move(program)), destinations_(std::move(destinations)) {}
 
+void Log::redirect(Destinations destinations) {
+    if (destinations.file != destinations_.file) file_ = {};
+    destinations_ = std::move(destinations);
+}
+
 os::Result<void> Log::reopen_file() {
     if (destinations_.file.empty()) return {};
     os::UniqueFd opened(

@@ -70,6 +70,9 @@ class Log {
     // file it does nothing. On failure the other destinations still work.
     os::Result<void> reopen_file();
 
+    // Other destinations from now on; a file is opened by reopen_file().
+    void redirect(Destinations destinations);
+
     // Lines above this level are dropped. Default Info.
     void set_level(Level level) { level_ = level; }
     [[nodiscard]] Level level() const { return level_; }

@@ -5,6 +5,7 @@
 #include <csignal>
 #include <memory>
 
+#include "common/daemon/reload.hpp"
 #include "common/daemon/start.hpp"
 #include "common/ipc/status_server.hpp"
 #include "common/os/handed_down.hpp"
@@ -27,6 +28,7 @@ class Program {
     bool open();
     std::optional<cpgd::SnapshotFile> open_snapshots();
     bool open_status();
+    void take_access_rules();
     void on_signal(int signal);
     base::Expected<nlohmann::json, std::string> change_access(const nlohmann::json& rule,
                                                               bool allow);
@@ -34,6 +36,7 @@ class Program {
     daemon_start::Started started_;
     const config::ClusterConfig& config_ = started_.loaded.cluster;
     logging::Log& log_ = started_.log;
+    config::UidGid of_file_;  // Those of the rules that the configuration file brought.
 
     os::HandedDown handed_down_ = os::HandedDown::take_all();
     std::unique_ptr<os::EventLoop> loop_;
@@ -41,6 +44,7 @@ class Program {
     std::unique_ptr<cpgd::Driver> driver_;
     std::unique_ptr<zmtp::FormerConnections> former_;
     std::unique_ptr<ipc::StatusServer> status_;
+    std::unique_ptr<daemon_start::Reload> reload_;
 };
 
 int Program::run() {
@@ -84,8 +88,6 @@ bool Program::open() {
     }
     cpgd::Driver::Options options{.ring_path = started_.in_run("ring"), .access = {}, .core = {}};
     options.access.own_uid = ::geteuid();
-    options.access.uids.insert(config_.clients.uids.begin(), config_.clients.uids.end());
-    options.access.gids.insert(config_.clients.gids.begin(), config_.clients.gids.end());
     auto driver =
         cpgd::Driver::create(*loop_, log_, options, std::move(*listener), open_snapshots());
     if (!driver) {
@@ -93,6 +95,7 @@ bool Program::open() {
         return false;
     }
     driver_ = std::move(*driver);
+    take_access_rules();
     former_ = std::make_unique<zmtp::FormerConnections>(*loop_);
     while (auto connection = handed_down_.take(cpgd::kKeptConnection)) {
         former_->add(std::move(*connection));
@@ -103,6 +106,18 @@ bool Program::open() {
         os::notify_ready();
     });
     return open_status();
+}
+
+// What uidgid {} says now. What "allow" and "disallow" said stays, unless the file says it, too.
+void Program::take_access_rules() {
+    cpgd::Access& access = driver_->access();
+    for (const std::uint32_t uid : of_file_.uids)
+        access.uids.erase(uid);
+    for (const std::uint32_t gid : of_file_.gids)
+        access.gids.erase(gid);
+    of_file_ = config_.clients;
+    access.uids.insert(of_file_.uids.begin(), of_file_.uids.end());
+    access.gids.insert(of_file_.gids.begin(), of_file_.gids.end());
 }
 
 std::optional<cpgd::SnapshotFile> Program::open_snapshots() {
@@ -165,6 +180,10 @@ bool Program::open_status() {
     status_->on_get("status", [this] { return cpgd::status_json(driver_->status()); });
     status_->on_get("counters",
                     [this] { return cpgd::status_json(driver_->status())["counters"]; });
+    reload_ = std::make_unique<daemon_start::Reload>(
+        started_, daemon_start::Reload::Hooks{
+                      .prepare = {}, .abandon = {}, .commit = [this] { take_access_rules(); }});
+    reload_->serve(*status_);
     status_->on_do("allow", [this](const auto& rule) { return change_access(rule, true); });
     status_->on_do("disallow", [this](const auto& rule) { return change_access(rule, false); });
     status_->on_do(

@@ -12,6 +12,12 @@ constexpr std::int64_t kRoundBytes = std::int64_t{64} << 10u;
 
 }  // namespace
 
+void Switch::set_limits(const SwitchLimits& limits) {
+    config_.retention_bytes_max = limits.retained_bytes_max;
+    config_.retention_bytes_hard = limits.retained_bytes_hard;
+    config_.grace = limits.grace;
+}
+
 Switch::Switch(const SwitchConfig& config) : config_(config) {
     INVARIANT(config.self != base::kNoNode);
     INVARIANT(config.retention_bytes_max <= config.retention_bytes_hard);

@@ -56,6 +56,13 @@ struct SwitchConfig {
     Duration stall_max = std::chrono::seconds(5);
 };
 
+// What of it may change while it runs. What was kept by larger limits is ended by the next event.
+struct SwitchLimits {
+    std::size_t retained_bytes_max = 0;
+    std::size_t retained_bytes_hard = 0;
+    Duration grace{};
+};
+
 struct SendFrame {
     ConnectionId to{};
     base::Buffer head;
@@ -71,6 +78,8 @@ using Output = std::variant<SendFrame, CloseConnection>;
 class Switch {
   public:
     explicit Switch(const SwitchConfig& config);
+
+    void set_limits(const SwitchLimits& limits);
 
     // ---- from the ring, in the order of its actions
     void install(Instant now, const totem::InstallConfiguration& configuration);

@@ -38,6 +38,9 @@ class StreamServer {
     // For the ring: at most `room` bytes (see Switch). Appends.
     void take_submissions(std::size_t room, std::vector<totem::Submitted>& submissions);
 
+    // Other limits from now on (reload).
+    void set_limits(const SwitchLimits& limits) { switch_.set_limits(limits); }
+
     [[nodiscard]] Status status() const { return switch_.status(); }
 
   private:

@@ -8,6 +8,7 @@
 #include "common/base/buffer.hpp"
 #include "common/base/ids.hpp"
 #include "common/base/instant.hpp"
+#include "ringd/totem/ring_settings.hpp"
 
 namespace totem {
 
@@ -85,6 +86,12 @@ struct PeersConfigured {
     std::vector<Peer> peers;
 };
 
+// The settings changed (reload). What is awaited already is awaited as long as it was; what comes
+// next goes by the new ones.
+struct SettingsChanged {
+    RingSettings settings;
+};
+
 // The largest packet that the transport carries to every peer changed (path MTU). Holds for the
 // next ring; until then the smaller of both is used.
 struct PacketBytesChanged {
@@ -93,6 +100,6 @@ struct PacketBytesChanged {
 
 using Event =
     std::variant<PacketArrived, Drained, DeadlinePassed, Submitted, RingStored, PeerEvidence,
-                 Paused, LeaveRequested, PeersConfigured, PacketBytesChanged>;
+                 Paused, LeaveRequested, PeersConfigured, SettingsChanged, PacketBytesChanged>;
 
 }  // namespace totem

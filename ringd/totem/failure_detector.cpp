@@ -26,7 +26,7 @@ Duration smoothed(Duration mean, Duration sample, int weight) {
 
 }  // namespace
 
-FailureDetector::FailureDetector(const RingConfig& config, Instant now) : config_(config) {
+FailureDetector::FailureDetector(const RingConfig& config, Instant now) : settings_(config) {
     configure(config.peers, now);
 }
 
@@ -58,6 +58,16 @@ void FailureDetector::configure(const std::vector<Peer>& peers, Instant now) {
     peers_ = std::move(kept);
     next_tick_ = now;
     ++generation_;
+}
+
+void FailureDetector::retime(const RingSettings& settings, Instant now) {
+    Former former{.heartbeat_interval = heartbeat_interval(),
+                  .silence_min = silence_min(),
+                  .silence_max = silence_max()};
+    former.until = now + std::max(former.silence_max, settings.silence_max);
+    former_ = former;
+    settings_ = settings;
+    hurry(now);  // What is due is computed anew from here.
 }
 
 void FailureDetector::packet_arrived(base::NodeId peer, LinkId link, Instant now) {
@@ -123,7 +133,7 @@ bool FailureDetector::heartbeat_arrived(base::NodeId peer, LinkId link, const He
             path->health.rtt == Duration{} ? rtt : smoothed(path->health.rtt, rtt, 8);
     }
     // A longer gap is an outage and no jitter: no limit would have borne it.
-    if (path->last_beat && now - *path->last_beat <= config_.silence_max) {
+    if (path->last_beat && now - *path->last_beat <= silence_max()) {
         const Duration gap = now - *path->last_beat;
         const Duration mean = path->mean_gap == Duration{} ? gap : path->mean_gap;
         const Duration deviation = gap > mean ? gap - mean : mean - gap;
@@ -157,8 +167,8 @@ void FailureDetector::port_unreachable(base::NodeId peer, LinkId link, Instant n
     }
     // One answer a probe counts.
     if (state.probe_due <= now) return;
-    if (state.unreachable < config_.probes_to_convict) ++state.unreachable;
-    if (state.unreachable >= config_.probes_to_convict) {
+    if (state.unreachable < settings_.probes_to_convict) ++state.unreachable;
+    if (state.unreachable >= settings_.probes_to_convict) {
         state.probing = false;
         take_down(state);
     }
@@ -187,8 +197,7 @@ bool FailureDetector::obituary(base::NodeId peer, Instant now) {
     const auto found = peers_.find(peer);
     if (found == peers_.end()) return false;
     const PeerState& state = found->second;
-    const bool is_of_run_before =
-        state.had_run_before && now - state.run_since < config_.silence_min;
+    const bool is_of_run_before = state.had_run_before && now - state.run_since < silence_min();
     if (is_of_run_before) return false;
     convict(peer);
     return true;
@@ -248,6 +257,7 @@ void FailureDetector::hurry(Instant now) {
 
 void FailureDetector::tick(Instant now, std::vector<Beat>& beats) {
     if (now < next_tick_) return;
+    if (former_ && now >= former_->until) former_.reset();
     next_tick_ = now + beat_interval() / 2;
     ++generation_;  // Who was shunned until now is heard again.
     for (auto& [node, state] : peers_) {
@@ -305,14 +315,27 @@ std::vector<LinkHealth> FailureDetector::health(base::NodeId peer) const {
 
 Duration FailureDetector::beat_interval() const {
     const std::size_t times = 1 + nodes_.size() / kNodesAtFullRate;
-    return config_.heartbeat_interval * static_cast<std::int64_t>(times);
+    return heartbeat_interval() * static_cast<std::int64_t>(times);
+}
+
+Duration FailureDetector::heartbeat_interval() const {
+    const Duration now = settings_.heartbeat_interval;
+    return former_ ? std::min(now, former_->heartbeat_interval) : now;
+}
+
+Duration FailureDetector::silence_min() const {
+    return former_ ? std::max(settings_.silence_min, former_->silence_min) : settings_.silence_min;
+}
+
+Duration FailureDetector::silence_max() const {
+    return former_ ? std::max(settings_.silence_max, former_->silence_max) : settings_.silence_max;
 }
 
 Duration FailureDetector::silence_limit(const Path& path) const {
     // At a slower rate the same number of heartbeats must be missed.
-    const Duration scale = beat_interval() - config_.heartbeat_interval;
-    const Duration least = config_.silence_min + 4 * scale;
-    const Duration most = std::max(config_.silence_max, least);
+    const Duration scale = beat_interval() - heartbeat_interval();
+    const Duration least = silence_min() + 4 * scale;
+    const Duration most = std::max(silence_max(), least);
     const Duration adapted = 2 * path.mean_gap + kJitterFactor * path.health.jitter;
     return std::clamp(adapted, least, most);
 }

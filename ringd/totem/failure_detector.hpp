@@ -29,6 +29,11 @@ class FailureDetector {
 
     void configure(const std::vector<Peer>& peers, Instant now);
 
+    // Other times. The peers change theirs at another instant: until the longest silence of both
+    // has passed we beat as often as the more impatient of both settings wants, and wait as long as
+    // the more patient one.
+    void retime(const RingSettings& settings, Instant now);
+
     // Any authentic packet.
     void packet_arrived(base::NodeId peer, LinkId link, Instant now);
     // Gives whether to believe it: a heartbeat of a run that is over, or of an earlier one than
@@ -104,13 +109,24 @@ class FailureDetector {
         bool ever_heard = false;
     };
 
+    [[nodiscard]] Duration heartbeat_interval() const;
+    [[nodiscard]] Duration silence_min() const;
+    [[nodiscard]] Duration silence_max() const;
     [[nodiscard]] Duration silence_limit(const Path& path) const;
     void take_down(PeerState& peer);
     static bool accept_run(PeerState& peer, const Incarnation& incarnation, Instant now);
     void choose_best(PeerState& peer);
     Path* path_of(base::NodeId peer, LinkId link);
 
-    RingConfig config_;
+    RingSettings settings_;
+    // The settings before, while they still count.
+    struct Former {
+        Duration heartbeat_interval{};
+        Duration silence_min{};
+        Duration silence_max{};
+        Instant until{};
+    };
+    std::optional<Former> former_{};
     std::vector<base::NodeId> nodes_;
     std::map<base::NodeId, PeerState> peers_;
     Instant next_tick_{};

@@ -20,6 +20,11 @@ std::size_t allowed_bytes(const FlowInputs& in) {
     return allowed;
 }
 
+void AdaptiveWindow::limit(std::size_t window_bytes_max) {
+    max_ = window_bytes_max;
+    now_ = std::min(now_, max_);
+}
+
 void AdaptiveWindow::rotation_ended(std::size_t sent_bytes, std::size_t resent_bytes) {
     const std::size_t least = max_ / 16;
     if (resent_bytes * 16 > sent_bytes) {

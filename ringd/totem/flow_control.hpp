@@ -29,6 +29,8 @@ class AdaptiveWindow {
 
     // Once a visit: how much of the rotation's traffic was sent again.
     void rotation_ended(std::size_t sent_bytes, std::size_t resent_bytes);
+    // Another maximum. A larger one is grown into as after a loss.
+    void limit(std::size_t window_bytes_max);
     [[nodiscard]] std::size_t bytes() const { return now_; }
 
   private:

@@ -313,6 +313,12 @@ void Ring::handle(Context&, const PeersConfigured& event) {
     rows_changed_ = true;
 }
 
+void Ring::handle(Context&, const SettingsChanged& event) {
+    static_cast<RingSettings&>(core_.config) = event.settings;
+    core_.window.limit(event.settings.window_bytes);
+    core_.detector.retime(event.settings, core_.now);
+}
+
 void Ring::handle(Context&, const PacketBytesChanged& event) {
     core_.config.packet_bytes_max = std::max(event.packet_bytes_max, kPartedPacketBytesMin);
 }

@@ -50,6 +50,7 @@ class Ring {
     void handle(Context& context, const Paused& event);
     void handle(Context& context, const LeaveRequested& event);
     void handle(Context& context, const PeersConfigured& event);
+    void handle(Context& context, const SettingsChanged& event);
     void handle(Context& context, const PacketBytesChanged& event);
 
     void handle_packet(Context& context, base::NodeId from, LinkId link, const base::Buffer& packet,

@@ -33,12 +33,11 @@ std::uint64_t SecureChannel::random_counter() {
 SecureChannel::SecureChannel(base::NodeId self, Suite suite, const ClusterKey& key,
                              std::uint64_t incarnation, std::uint64_t first_counter)
     : self_(self),
-      suite_(suite),
       incarnation_(incarnation),
       next_counter_(first_counter),
       sealing_(suite, key.sending_key(suite, self, incarnation), Aead::Use::Seal) {
     INVARIANT(self != base::kNoNode);
-    keys_[sealing_place_] = key;
+    keys_[sealing_place_] = Key{.key = key, .suite = suite};
 }
 
 void SecureChannel::set_peers(std::span<const base::NodeId> peers) {
@@ -57,19 +56,29 @@ void SecureChannel::set_peers(std::span<const base::NodeId> peers) {
     peers_ = std::move(next);
 }
 
-void SecureChannel::change_key(const ClusterKey& key) {
-    if (key.id() == keys_[sealing_place_]->id()) return;
-    const auto place = key_place(key.id()).value_or(1 - sealing_place_);
-    if (!keys_[place] || keys_[place]->id() != key.id()) {
-        for (Peer& peer : peers_) {
-            if (peer.proven) peer.proven->aead[place].reset();
-            if (peer.candidate) peer.candidate->aead[place].reset();
-        }
-        keys_[place] = key;
+void SecureChannel::put_key(std::size_t place, const ClusterKey& key, Suite suite) {
+    for (Peer& peer : peers_) {
+        if (peer.proven) peer.proven->aead[place].reset();
+        if (peer.candidate) peer.candidate->aead[place].reset();
     }
+    keys_[place] = Key{.key = key, .suite = suite};
+}
+
+void SecureChannel::accept_key(const ClusterKey& key, Suite suite) {
+    if (!key_place(key.id(), suite)) put_key(1 - sealing_place_, key, suite);
+}
+
+void SecureChannel::seal_with(const ClusterKey& key, Suite suite) {
+    accept_key(key, suite);
+    const std::size_t place = *key_place(key.id(), suite);
+    if (place == sealing_place_) return;
     sealing_place_ = place;
     // The counter goes on: the new key never met it.
-    sealing_ = Aead(suite_, key.sending_key(suite_, self_, incarnation_), Aead::Use::Seal);
+    sealing_ = Aead(suite, key.sending_key(suite, self_, incarnation_), Aead::Use::Seal);
+}
+
+void SecureChannel::drop_other_key() {
+    keys_[1 - sealing_place_].reset();
 }
 
 void SecureChannel::seal_kind(PacketKind kind, std::uint8_t link,
@@ -78,9 +87,9 @@ void SecureChannel::seal_kind(PacketKind kind, std::uint8_t link,
     INVARIANT(payload.size() <= UINT16_MAX);
 
     const std::uint64_t counter = next_counter_++;
-    encode_header({.suite = suite_,
+    encode_header({.suite = suite(),
                    .kind = kind,
-                   .key_id = keys_[sealing_place_]->id(),
+                   .key_id = keys_[sealing_place_]->key.id(),
                    .sender = self_,
                    .link = link,
                    .payload_bytes = static_cast<std::uint16_t>(payload.size()),
@@ -124,8 +133,8 @@ base::Expected<PacketHeader, DropCause> SecureChannel::inspect(
     std::span<const std::byte> packet) const {
     const auto header = decode_header(packet);
     if (!header) return header;
-    if (!key_place(header->key_id)) return base::fail(DropCause::ForeignCluster);
-    if (header->suite != suite_) return base::fail(DropCause::OtherSuite);
+    if (!has_key(header->key_id)) return base::fail(DropCause::ForeignCluster);
+    if (!key_place(header->key_id, header->suite)) return base::fail(DropCause::OtherSuite);
     if (header->sender == self_) return base::fail(DropCause::FromSelf);
     if (find(header->sender) == nullptr) return base::fail(DropCause::UnknownSender);
     return header;
@@ -207,12 +216,13 @@ base::Expected<Opened, DropCause> SecureChannel::accept_hello(Peer& peer, Life& 
 
 bool SecureChannel::open_with(Life& life, const PacketHeader& header,
                               std::span<const std::byte> packet, std::span<std::byte> out) {
-    const auto place = key_place(header.key_id);
+    const auto place = key_place(header.key_id, header.suite);
     INVARIANT(place.has_value());
     auto& aead = life.aead[*place];
     if (!aead) {
-        aead.emplace(suite_, keys_[*place]->sending_key(suite_, header.sender, life.incarnation),
-                     Aead::Use::Open);
+        const auto sending =
+            keys_[*place]->key.sending_key(header.suite, header.sender, life.incarnation);
+        aead.emplace(header.suite, sending, Aead::Use::Open);
     }
     const std::size_t text_bytes = packet.size() - kOverheadBytes;
     return aead->open(header.counter, packet.first<kHeaderBytes>(),
@@ -245,11 +255,17 @@ SecureChannel::Peer* SecureChannel::find(base::NodeId node) {
     return at != peers_.end() && at->node == node ? &*at : nullptr;
 }
 
-std::optional<std::size_t> SecureChannel::key_place(std::uint32_t key_id) const {
+std::optional<std::size_t> SecureChannel::key_place(std::uint32_t key_id, Suite suite) const {
     for (std::size_t place = 0; place < kKeysMax; ++place) {
-        if (keys_[place] && keys_[place]->id() == key_id) return place;
+        const auto& each = keys_[place];
+        if (each && each->key.id() == key_id && each->suite == suite) return place;
     }
     return std::nullopt;
+}
+
+bool SecureChannel::has_key(std::uint32_t key_id) const {
+    return std::ranges::any_of(keys_,
+                               [&](const auto& each) { return each && each->key.id() == key_id; });
 }
 
 }  // namespace transport

@@ -59,8 +59,16 @@ class SecureChannel {
     // Whom packets are accepted of. Those that stay keep their state.
     void set_peers(std::span<const base::NodeId> peers);
 
+    // A change of key or suite in three steps, so that all can open what any seals: all accept the
+    // new one; then each seals with it; when nobody seals with the old one any more it is dropped.
+    // A step back before the second one is drop_other_key(), too.
+    // Needs: Aead::is_available(suite).
+    void accept_key(const ClusterKey& key, Suite suite);
+    void seal_with(const ClusterKey& key, Suite suite);
+    void drop_other_key();
+
     // From now on `key` seals, and packets of the key before are still opened.
-    void change_key(const ClusterKey& key);
+    void change_key(const ClusterKey& key) { seal_with(key, suite()); }
 
     // Seals `payload` into the whole of `out`; what `out` is longer than payload and kOverheadBytes
     // is padding, so that packets of nearly one size can leave in one super-packet.
@@ -86,7 +94,9 @@ class SecureChannel {
 
     [[nodiscard]] bool is_proven(base::NodeId peer) const;
     [[nodiscard]] std::uint64_t incarnation() const { return incarnation_; }
-    [[nodiscard]] Suite suite() const { return suite_; }
+    [[nodiscard]] Suite suite() const { return keys_[sealing_place_]->suite; }
+    // Whether packets of another key than that which seals are opened, too.
+    [[nodiscard]] bool has_other_key() const { return keys_[1 - sealing_place_].has_value(); }
 
   private:
     // From start to end of a peer's process.
@@ -114,7 +124,9 @@ class SecureChannel {
 
     [[nodiscard]] const Peer* find(base::NodeId node) const;
     [[nodiscard]] Peer* find(base::NodeId node);
-    [[nodiscard]] std::optional<std::size_t> key_place(std::uint32_t key_id) const;
+    [[nodiscard]] std::optional<std::size_t> key_place(std::uint32_t key_id, Suite suite) const;
+    [[nodiscard]] bool has_key(std::uint32_t key_id) const;
+    void put_key(std::size_t place, const ClusterKey& key, Suite suite);
     void seal_kind(PacketKind kind, std::uint8_t link, std::span<const std::byte> payload,
                    std::span<std::byte> out);
     [[nodiscard]] bool open_with(Life& life, const PacketHeader& header,
@@ -123,11 +135,15 @@ class SecureChannel {
                                                                  const PacketHeader& header,
                                                                  std::span<const std::byte> bytes);
 
+    struct Key {
+        ClusterKey key;
+        Suite suite;
+    };
+
     base::NodeId self_;
-    Suite suite_;
     std::uint64_t incarnation_;
     std::uint64_t next_counter_;
-    std::array<std::optional<ClusterKey>, kKeysMax> keys_;
+    std::array<std::optional<Key>, kKeysMax> keys_;
     std::size_t sealing_place_ = 0;
     Aead sealing_;
     std::vector<Peer> peers_;  // Ascending by node.

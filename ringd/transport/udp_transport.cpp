@@ -39,36 +39,91 @@ os::Result<std::unique_ptr<UdpTransport>> UdpTransport::create(const UdpTranspor
     }
     std::unique_ptr<UdpTransport> made(new UdpTransport(config, key));
     for (const UdpLink& link : config.links) {
-        INVARIANT(link.link.value() < totem::kLinksMax);
-        const UdpSocketConfig unicast{.address = link.address,
-                                      .multicast = std::nullopt,
-                                      .dscp = link.dscp,
-                                      .buffer_bytes = config.socket_buffer_bytes};
-        auto socket = link.bound_fd >= 0 ? UdpSocket::adopt(os::UniqueFd(link.bound_fd), unicast)
-                                         : UdpSocket::open(unicast);
-        if (!socket) return base::fail(socket.error());
-        std::optional<UdpSocket> group;
-        if (link.multicast) {
-            if (auto done = socket->send_to_groups(link.multicast->ttl); !done) {
-                return base::fail(done.error());
-            }
-            UdpSocketConfig receiving = unicast;
-            receiving.multicast = link.multicast;
-            auto opened = UdpSocket::open(receiving);
-            if (!opened) return base::fail(opened.error());
-            group = std::move(*opened);
-        }
-        made->links_.push_back({.config = link,
-                                .socket = std::move(*socket),
-                                .group = std::move(group),
-                                .is_usable = true,
-                                .counters = {}});
+        auto opened = open_link(link, config.socket_buffer_bytes);
+        if (!opened) return base::fail(opened.error());
+        made->links_.push_back(std::move(*opened));
     }
     std::ranges::sort(made->links_, {}, [](const Link& link) { return link.config.link; });
     // Without netlink (a sandbox may deny it) links are judged by their heartbeats alone.
     if (auto watch = LinkWatch::create()) made->watch_ = std::move(*watch);
     made->configure_peers(now, config.peers);
     return made;
+}
+
+os::Result<UdpTransport::Link> UdpTransport::open_link(const UdpLink& link,
+                                                       std::size_t buffer_bytes) {
+    INVARIANT(link.link.value() < totem::kLinksMax);
+    const UdpSocketConfig unicast{.address = link.address,
+                                  .multicast = std::nullopt,
+                                  .dscp = link.dscp,
+                                  .buffer_bytes = buffer_bytes};
+    auto socket = link.bound_fd >= 0 ? UdpSocket::adopt(os::UniqueFd(link.bound_fd), unicast)
+                                     : UdpSocket::open(unicast);
+    if (!socket) return base::fail(socket.error());
+    std::optional<UdpSocket> group;
+    if (link.multicast) {
+        if (auto done = socket->send_to_groups(link.multicast->ttl); !done) {
+            return base::fail(done.error());
+        }
+        UdpSocketConfig receiving = unicast;
+        receiving.multicast = link.multicast;
+        auto opened = UdpSocket::open(receiving);
+        if (!opened) return base::fail(opened.error());
+        group = std::move(*opened);
+    }
+    return Link{.config = link,
+                .socket = std::move(*socket),
+                .group = std::move(group),
+                .is_usable = true,
+                .counters = {}};
+}
+
+os::Result<void> UdpTransport::prepare(const UdpTransportConfig& next, const ClusterKey& key) {
+    abandon();
+    if (!Aead::is_available(next.suite)) {
+        return base::fail(os::Error{.what = "OpenSSL has no such cipher"});
+    }
+    std::vector<Link> opened;
+    for (const UdpLink& link : next.links) {
+        const Link* known = find_link(link.link);
+        if (known != nullptr && known->config.address == link.address) continue;
+        auto socket = open_link(link, next.socket_buffer_bytes);
+        if (!socket) return base::fail(socket.error());
+        opened.push_back(std::move(*socket));
+    }
+    prepared_ = Prepared{.config = next, .key = key, .opened = std::move(opened)};
+    channel_.accept_key(key, next.suite);
+    drop_key_at_.reset();
+    return {};
+}
+
+void UdpTransport::abandon() {
+    if (!prepared_) return;
+    prepared_.reset();
+    channel_.drop_other_key();
+    drop_key_at_.reset();
+}
+
+void UdpTransport::commit(base::Instant now, std::vector<totem::Event>& events) {
+    INVARIANT(prepared_.has_value());
+    flush();  // Nothing may point to a link that goes.
+    Prepared next = std::move(*prepared_);
+    prepared_.reset();
+    std::vector<Link> links = std::move(next.opened);
+    for (const UdpLink& link : next.config.links) {
+        Link* known = find_link(link.link);
+        if (known == nullptr || known->config.address != link.address) continue;
+        known->config.mtu_max = link.mtu_max;
+        links.push_back(std::move(*known));
+    }
+    std::ranges::sort(links, {}, [](const Link& link) { return link.config.link; });
+    links_ = std::move(links);
+    block_unlisted_ = next.config.block_unlisted;
+    channel_.seal_with(next.key, next.config.suite);
+    if (channel_.has_other_key()) drop_key_at_ = now + kOtherKeyKept;
+    configure_peers(now, next.config.peers);
+    look_at_links(events);
+    tell_packet_bytes(events);
 }
 
 void UdpTransport::configure_peers(base::Instant now, std::span<const UdpPeer> peers) {
@@ -78,10 +133,15 @@ void UdpTransport::configure_peers(base::Instant now, std::span<const UdpPeer> p
         Peer* known = find_peer(configured.node);
         Peer& peer = next.emplace_back(known != nullptr ? std::move(*known) : Peer{});
         peer.node = configured.node;
+        const auto before = peer.addresses;
         peer.addresses = {};
         for (const auto& [link, address] : configured.addresses) {
             INVARIANT(link.value() < totem::kLinksMax);
             peer.addresses[link.value()] = address;
+        }
+        for (std::size_t place = 0; place < totem::kLinksMax; ++place) {
+            // Another address is another path, of which nothing is known.
+            if (peer.addresses[place] != before[place]) peer.paths[place] = {};
         }
         nodes.push_back(configured.node);
     }
@@ -261,6 +321,7 @@ void UdpTransport::send_hello(base::Instant now, Peer& peer) {
 
 base::Instant UdpTransport::next_deadline() const {
     base::Instant next = std::min(next_hello_, next_path_look_);
+    if (drop_key_at_) next = std::min(next, *drop_key_at_);
     for (const Peer& peer : peers_) {
         if (!channel_.is_proven(peer.node)) continue;
         for (const Link& link : links_) {
@@ -281,6 +342,10 @@ void UdpTransport::pass_deadline(base::Instant now, std::vector<totem::Event>& e
     if (now >= next_path_look_) {
         look_at_links(events);
         look_at_paths(now);
+    }
+    if (drop_key_at_ && now >= *drop_key_at_) {
+        drop_key_at_.reset();
+        channel_.drop_other_key();
     }
     probe_paths(now);
     tell_packet_bytes(events);

@@ -51,8 +51,17 @@ class UdpTransport final : public Transport {
 
     // The configured peers changed (reload). Those that stay keep their state.
     void configure_peers(base::Instant now, std::span<const UdpPeer> peers);
-    // From now on seals with `key` and opens packets of the key before, too.
-    void change_key(const ClusterKey& key) { channel_.change_key(key); }
+
+    // A reload in two steps. The first opens the sockets of links that are new or have moved, and
+    // opens packets of the new key from now on; nothing else changes, and it can fail. The second
+    // cannot: links, peers and the key that seals are those of `next`. The key before is opened for
+    // a while longer (kOtherKeyKept).
+    os::Result<void> prepare(const UdpTransportConfig& next, const ClusterKey& key);
+    // Needs: prepared. The caller watches descriptors() anew: some may be gone.
+    void commit(base::Instant now, std::vector<totem::Event>& events);
+    void abandon();
+    static constexpr base::Duration kOtherKeyKept = std::chrono::seconds(30);
+
     // What a supervisor sends to all peers when this process is dead (obituary.hpp).
     [[nodiscard]] Obituary make_obituary();
 
@@ -107,7 +116,15 @@ class UdpTransport final : public Transport {
         base::Buffer packet;
     };
 
+    // What a reload brings.
+    struct Prepared {
+        UdpTransportConfig config;
+        ClusterKey key;
+        std::vector<Link> opened;
+    };
+
     UdpTransport(const UdpTransportConfig& config, const ClusterKey& key);
+    [[nodiscard]] static os::Result<Link> open_link(const UdpLink& link, std::size_t buffer_bytes);
 
     void send_run(std::span<const Outgoing> run);
     void send_burst(const Destination& to, std::span<const std::byte> sealed, std::size_t segment,
@@ -165,6 +182,8 @@ class UdpTransport final : public Transport {
     std::size_t packet_bytes_max_ = 0;
     base::Instant next_hello_{};
     base::Instant next_path_look_{};
+    std::optional<Prepared> prepared_;
+    std::optional<base::Instant> drop_key_at_;
 };
 
 }  // namespace transport

@@ -16,6 +16,7 @@ constexpr std::size_t kFinalMessages = 2;                 // Of each node, at th
 
 Cluster::Cluster(const Plan& plan, Trace& trace, Tamper tamper)
     : plan_(plan),
+      settings_(plan.settings),
       trace_(trace),
       tap_(trace),
       tamper_(std::move(tamper)),
@@ -190,6 +191,8 @@ void Cluster::on(Tell& tell) {
     // The configuration as it is by now, not as it was when the news set out.
     if (auto* peers = std::get_if<totem::PeersConfigured>(&tell.event))
         peers->peers = peers_of(host);
+    if (auto* changed = std::get_if<totem::SettingsChanged>(&tell.event))
+        changed->settings = settings_;
     host.told.push_back(tell.event);
     turn_within(host, plan_.turn_latency);
 }

@@ -79,6 +79,7 @@ class Cluster {
     void begin(const SlowNode& slow);
     void begin(const LinkDown& down);
     void begin(const Unconfigure& unconfigure);
+    void begin(const Retime& retime);
     void begin(const SmallPackets& small);
     void begin(const FalseAlarm& alarm);
     void begin(const Flood& flood);
@@ -91,6 +92,7 @@ class Cluster {
     void end(const SlowNode& slow);
     void end(const LinkDown& down);
     void end(const Unconfigure& unconfigure);
+    void end(const Retime& retime);
     void end(const SmallPackets& small);
     void end(const FalseAlarm& alarm);
     void end(const Flood& flood);
@@ -99,11 +101,13 @@ class Cluster {
     void tell_later(Host& host, const totem::Event& event, base::Duration within);
     void tell_path_size(std::size_t packet_bytes_max);
     void configure(Host& about, bool known);
+    void tell_settings(const totem::RingSettings& settings);
 
     void note(Process who, What what) { trace_.push_back({now_, who, std::move(what)}); }
     [[nodiscard]] NodeIndex index_of(base::NodeId node) const;
 
     const Plan& plan_;
+    totem::RingSettings settings_;  // Of the configuration file, by now.
     Trace& trace_;
     WireTap tap_;
     Tamper tamper_;

@@ -145,6 +145,35 @@ void Cluster::configure(Host& about, bool known) {
     }
 }
 
+void Cluster::begin(const Retime& retime) {
+    totem::RingSettings settings = plan_.settings;
+    for (base::Duration* duration :
+         {&settings.token_timeout, &settings.token_retransmit, &settings.join_interval,
+          &settings.consensus_timeout, &settings.merge_interval, &settings.silence_min,
+          &settings.silence_max}) {
+        *duration = *duration * retime.percent / 100;
+    }
+    settings.heartbeat_interval = std::min(
+        settings.heartbeat_interval * retime.heartbeat_percent / 100, settings.silence_min / 2);
+    // A window of a few packets must stay one.
+    const auto percent = static_cast<std::size_t>(std::max<std::int64_t>(retime.percent, 75));
+    const auto share = [&](std::size_t bytes) { return bytes * percent / 100; };
+    settings.window_bytes = share(settings.window_bytes);
+    settings.visit_bytes = share(settings.visit_bytes);
+    settings.accelerated_bytes = share(settings.accelerated_bytes);
+    tell_settings(settings);
+}
+void Cluster::end(const Retime&) {
+    tell_settings(plan_.settings);
+}
+
+void Cluster::tell_settings(const totem::RingSettings& settings) {
+    settings_ = settings;
+    for (Host& host : hosts_) {
+        tell_later(host, totem::SettingsChanged{.settings = settings}, milliseconds(20));
+    }
+}
+
 void Cluster::begin(const SmallPackets& small) {
     tell_path_size(small.packet_bytes_max);
 }

@@ -44,6 +44,7 @@ void Cluster::start(Host& host) {
     }
     host.who = {.node = host.node, .life = ++host.lives};
     totem::RingConfig config = plan_.settings;
+    static_cast<totem::RingSettings&>(config) = settings_;  // The file is as it is by now.
     config.self = host.node;
     config.peers = peers_of(host);
     config.packet_bytes_max = host.packet_bytes_max;

@@ -62,6 +62,10 @@ std::string to_text(const Fault& fault) {
                        std::to_string(it.link.value());
             },
             [](const Unconfigure& it) { return "unconfigure " + std::to_string(it.node); },
+            [](const Retime& it) {
+                return "times " + std::to_string(it.percent) + " %, heartbeats " +
+                       std::to_string(it.heartbeat_percent) + " %";
+            },
             [](const SmallPackets& it) {
                 return "packets of " + std::to_string(it.packet_bytes_max) + " B";
             },

@@ -74,6 +74,12 @@ struct LinkDown {
 struct Unconfigure {
     NodeIndex node = 0;
 };
+// All are told other settings, not at the same time, and in the end the old ones again: all times
+// and the windows in proportion, heartbeats by themselves.
+struct Retime {
+    std::int64_t percent = 100;
+    std::int64_t heartbeat_percent = 100;
+};
 // All paths carry less, and all are told, not at the same time.
 struct SmallPackets {
     std::size_t packet_bytes_max = 0;
@@ -95,7 +101,7 @@ struct Fault {
     base::Duration begin{};  // After the start of the run.
     base::Duration length{};
     std::variant<Cut, Degrade, Pause, Crash, Leave, SlowDisk, SlowNode, LinkDown, Unconfigure,
-                 SmallPackets, FalseAlarm, Flood>
+                 Retime, SmallPackets, FalseAlarm, Flood>
         what;
 
     [[nodiscard]] base::Duration end() const { return begin + length; }

@@ -191,6 +191,17 @@ class Nemesis {
 
 }  // namespace
 
+void draw_retime(Random& random, Plan& plan) {
+    if (plan.profile == Profile::Calm || !random.chance(250'000)) return;
+    const base::Duration begin = random.between(base::Duration{}, plan.chaos);
+    plan.faults.push_back(
+        {.begin = begin,
+         .length = random.between(base::Duration{}, plan.chaos - begin),
+         .what = Retime{.percent = static_cast<std::int64_t>(random.between(50, 150)),
+                        .heartbeat_percent = static_cast<std::int64_t>(random.between(20, 300))}});
+    std::ranges::stable_sort(plan.faults, {}, &Fault::begin);
+}
+
 void draw_faults(Random& random, Plan& plan) {
     Nemesis(random, plan).draw();
 }

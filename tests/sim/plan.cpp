@@ -114,6 +114,8 @@ Plan draw_plan(const Wish& wish) {
     plan.chaos = random.between(plan.settings.token_timeout, 3 * plan.settings.token_timeout);
     Random nemesis(wish.seed, 2);
     draw_faults(nemesis, plan);
+    Random retime(wish.seed, 6);
+    draw_retime(retime, plan);
     return plan;
 }
 

@@ -8,7 +8,8 @@ using config::Keys;
 using config::KeyValue;
 
 const std::string kFile =
-    "totem {\n version: 2\n cluster_name: demo\n config_version: 3\n token: 2500\n window_size: 60\n"
+    "totem {\n version: 2\n cluster_name: demo\n config_version: 3\n token: 2500\n window_size: "
+    "60\n"
     " knet_compression_level: -2\n"
     " key: 0123456789012345678901234567890123456789012345678901234567890123456789012345678901234567"
     "89012345678901234567890123456789012345678901234567890123456789\n"
@@ -23,13 +24,16 @@ const std::string kFile =
     " logging_daemon {\n  name: corosync-qdevice\n  subsys: NET\n  debug: on\n }\n}\n"
     "uidgid {\n uid: 0\n gid: 0\n}\n"
     "system {\n sched_rr: no\n}\n"
-    "resources {\n watchdog_timeout: 9\n system {\n  memory_used {\n   poll_period: 100\n  }\n }\n}\n"
+    "resources {\n watchdog_timeout: 9\n system {\n  memory_used {\n   poll_period: 100\n  }\n "
+    "}\n}\n"
     "halo {\n retained_bytes_max: 8000000\n}\n";
 
 config::Loaded load(const std::string& text, const std::string& own_name = "b") {
     auto loaded = config::load_text(
-        text, "f", {.node_id = {}, .host = config::Host{.name = own_name, .addresses = {
-                                       *config::IpAddress::parse("192.0.2.3")}}});
+        text, "f",
+        {.node_id = {},
+         .host = config::Host{.name = own_name,
+                              .addresses = {*config::IpAddress::parse("192.0.2.3")}}});
     if (!loaded) MESSAGE(config::problems_text(loaded.error()));
     REQUIRE(loaded);
     return std::move(*loaded);
@@ -98,13 +102,14 @@ TEST_CASE("the values in force are the computed ones") {
     CHECK(keys.at("runtime.config.totem.consensus") == KeyValue(std::uint32_t{3000}));
     CHECK(keys.at("runtime.config.totem.interface.1.knet_ping_interval") ==
           KeyValue(std::uint32_t{100}));
-    CHECK(keys.at("runtime.config.halo.retained_bytes_max") ==
-          KeyValue(std::uint64_t{8'000'000}));
+    CHECK(keys.at("runtime.config.halo.retained_bytes_max") == KeyValue(std::uint64_t{8'000'000}));
 }
 
 TEST_CASE("changes name what is new, what differs and what is gone") {
-    const Keys before{{"a.a", std::uint32_t{1}}, {"a.b", std::uint32_t{2}}, {"a.d", std::uint8_t{1}}};
-    const Keys after{{"a.b", std::uint32_t{3}}, {"a.c", std::string("x")}, {"a.d", std::uint32_t{1}}};
+    const Keys before{
+        {"a.a", std::uint32_t{1}}, {"a.b", std::uint32_t{2}}, {"a.d", std::uint8_t{1}}};
+    const Keys after{
+        {"a.b", std::uint32_t{3}}, {"a.c", std::string("x")}, {"a.d", std::uint32_t{1}}};
     const auto changes = config::changes_between(before, after).all;
     REQUIRE(changes.size() == 4);
     CHECK(changes[0].name == "a.a");

@@ -279,3 +279,58 @@ TEST_CASE("heartbeats become rarer as nodes become more") {
     const FailureDetector detector(large, Instant{});
     CHECK(detector.beat_interval() == 4 * large.heartbeat_interval);
 }
+
+TEST_CASE("slower heartbeats convict nobody, whichever side hears of them first") {
+    totem::RingSettings slow = config();
+    slow.heartbeat_interval = milliseconds(1000);
+    slow.silence_min = milliseconds(3000);
+    slow.silence_max = milliseconds(6000);
+
+    World told_first;
+    told_first.beat();
+    told_first.detector.retime(slow, told_first.now);
+    // The other side still convicts after 600 ms: as often as before, until it must have heard.
+    const auto beats = told_first.wait(milliseconds(2000));
+    CHECK(beats.size() >= 19);
+    for (Duration at{}; at < milliseconds(12000); at += milliseconds(500)) {
+        told_first.beat();
+        told_first.wait(milliseconds(500));
+    }
+    CHECK(told_first.wait(milliseconds(4000)).size() <= 6);  // By then at the new pace.
+
+    World told_last;
+    told_last.beat();
+    CHECK_FALSE((told_last.wait(milliseconds(900)), told_last.heard()));
+    told_last = World();
+    told_last.beat();
+    told_last.wait(milliseconds(500));
+    told_last.detector.retime(slow, told_last.now);
+    told_last.wait(milliseconds(2400));
+    CHECK(told_last.heard());
+    told_last.wait(milliseconds(200));
+    CHECK_FALSE(told_last.heard());
+}
+
+TEST_CASE("faster heartbeats are believed only when those of the other side must be faster, too") {
+    totem::RingSettings fast = config();
+    fast.heartbeat_interval = milliseconds(20);
+    fast.silence_min = milliseconds(100);
+    fast.silence_max = milliseconds(400);
+    World world;
+    world.beat();
+    world.detector.retime(fast, world.now);
+    for (int i = 0; i < 19; ++i) {  // The other side still goes at the old pace.
+        world.wait(milliseconds(100));
+        CHECK(world.heard());
+        world.beat();
+    }
+    world.wait(milliseconds(200));  // The former settings count no more.
+    world.beat();
+    for (int i = 0; i < 100; ++i) {
+        world.wait(milliseconds(20));
+        world.beat();
+    }
+    CHECK(world.heard());
+    world.wait(milliseconds(450));
+    CHECK_FALSE(world.heard());
+}

@@ -47,3 +47,14 @@ TEST_CASE("the window shrinks under loss and recovers") {
         window.rotation_ended(10000, 0);
     CHECK(window.bytes() == 64000);
 }
+
+TEST_CASE("a smaller window holds at once, a larger one is grown into") {
+    totem::AdaptiveWindow window(64'000);
+    window.limit(16'000);
+    CHECK(window.bytes() == 16'000);
+    window.limit(64'000);
+    CHECK(window.bytes() == 16'000);
+    for (int i = 0; i < 64; ++i)
+        window.rotation_ended(1000, 0);
+    CHECK(window.bytes() == 64'000);
+}

@@ -420,6 +420,46 @@ TEST_CASE("keys change while packets are on their way, without a handshake") {
     CHECK(pair.b.drop_of(old_key.seal(payload_of(4))) == DropCause::ForeignCluster);
 }
 
+TEST_CASE("a key that is accepted first opens what others seal, before we seal with it ourselves") {
+    Pair pair;
+    const auto suite = pair.a.channel.suite();
+    pair.a.channel.accept_key(key_of(9), suite);
+    pair.b.channel.accept_key(key_of(9), suite);
+    CHECK(pair.b.open(pair.a.seal(payload_of(4)))->what == Opened::What::Data);
+    pair.a.channel.seal_with(key_of(9), suite);
+    CHECK(pair.b.open(pair.a.seal(payload_of(4)))->what == Opened::What::Data);
+    CHECK(pair.a.open(pair.b.seal(payload_of(4)))->what == Opened::What::Data);
+    pair.b.channel.seal_with(key_of(9), suite);
+    CHECK(pair.a.channel.has_other_key());
+    pair.a.channel.drop_other_key();
+    CHECK(pair.a.open(pair.b.seal(payload_of(4)))->what == Opened::What::Data);
+    Node old_key(2, {1});
+    CHECK(pair.a.drop_of(old_key.seal(payload_of(4))) == DropCause::ForeignCluster);
+}
+
+TEST_CASE("what was accepted and not taken is dropped as if it had never been") {
+    Pair pair;
+    const auto suite = pair.a.channel.suite();
+    pair.b.channel.accept_key(key_of(9), suite);
+    pair.b.channel.drop_other_key();
+    CHECK(pair.b.open(pair.a.seal(payload_of(4)))->what == Opened::What::Data);
+    pair.a.channel.seal_with(key_of(9), suite);
+    CHECK(pair.b.drop_of(pair.a.seal(payload_of(4))) == DropCause::ForeignCluster);
+}
+
+TEST_CASE("the suite changes like a key, under the same key") {
+    Pair pair;
+    const auto before = pair.a.channel.suite();
+    const auto after = before == transport::Suite::Aes256Gcm ? transport::Suite::ChaCha20Poly1305
+                                                             : transport::Suite::Aes256Gcm;
+    pair.a.channel.seal_with(key_of(7), after);
+    CHECK(pair.b.drop_of(pair.a.seal(payload_of(4))) == DropCause::OtherSuite);
+    pair.b.channel.accept_key(key_of(7), after);
+    CHECK(pair.b.open(pair.a.seal(payload_of(4)))->what == Opened::What::Data);
+    CHECK(pair.b.channel.suite() == before);
+    CHECK(pair.a.open(pair.b.seal(payload_of(4)))->what == Opened::What::Data);
+}
+
 TEST_CASE("peers that stay configured keep their state") {
     Pair pair;
     const NodeId more[] = {NodeId{1}, NodeId{3}};

@@ -117,7 +117,7 @@ struct Cluster {
         return peer;
     }
 
-    void start(std::size_t node, std::uint8_t key = 7) {
+    [[nodiscard]] UdpTransportConfig settings(std::size_t node) const {
         UdpTransportConfig made;
         made.self = id(node);
         made.suite = config.suite;
@@ -138,8 +138,12 @@ struct Cluster {
         for (std::size_t other = 0; other < config.nodes; ++other) {
             if (other != node) made.peers.push_back(peer(other));
         }
+        return made;
+    }
+
+    void start(std::size_t node, std::uint8_t key = 7) {
         nodes[node] = {};
-        auto created = UdpTransport::create(made, key_of(key), os::now());
+        auto created = UdpTransport::create(settings(node), key_of(key), os::now());
         REQUIRE_MESSAGE(created.has_value(), created.error().text());
         nodes[node].transport = std::move(*created);
     }
@@ -412,6 +416,55 @@ TEST_CASE("packets from an address that is not the sender's are refused, unless 
         }));
         if (block) CHECK(cluster.nodes[0].packets.empty());
     }
+}
+
+TEST_CASE("addresses, links, key and cipher change under way, without a handshake") {
+    Cluster cluster({.nodes = 3});
+    REQUIRE(cluster.shake_hands());
+    // Another port for all, and a second link.
+    cluster.config.hosts.emplace_back("127.0.0.1");
+    cluster.config.suite = Suite::ChaCha20Poly1305;
+    for (auto& links : cluster.addresses) {
+        links = {free_address("127.0.0.1"), free_address("127.0.0.1")};
+    }
+    for (std::size_t node = 0; node < 3; ++node) {
+        REQUIRE(cluster[node].prepare(cluster.settings(node), key_of(9)));
+    }
+    // Nothing has changed yet.
+    cluster[0].queue(totem::SendTo{.to = NodeId{2}, .link = {}, .packet = packet_of(10, 1)});
+    cluster[0].flush();
+    CHECK(cluster.wait([&] { return cluster.nodes[1].packets.size() == 1; }));
+
+    std::vector<totem::Event> events;
+    cluster[0].commit(os::now(), events);
+    cluster[1].commit(os::now(), events);
+    CHECK(cluster[0].descriptors().size() == 3);  // Two sockets, and the watch of the interfaces.
+    for (const std::uint8_t link : {0, 1}) {
+        cluster[0].queue(
+            totem::SendTo{.to = NodeId{2}, .link = LinkId{link}, .packet = packet_of(10, 2)});
+    }
+    cluster[0].flush();
+    CHECK(cluster.wait([&] { return cluster.nodes[1].packets.size() == 3; }));
+    cluster[2].commit(os::now(), events);
+    cluster[2].queue(totem::SendTo{.to = NodeId{1}, .link = {}, .packet = packet_of(10, 3)});
+    cluster[2].flush();
+    CHECK(cluster.wait([&] { return !cluster.nodes[0].packets.empty(); }));
+    for (std::size_t node = 0; node < 3; ++node) {
+        CHECK(cluster[node].peer_counters(Cluster::id((node + 1) % 3)).lives_proven == 1);
+    }
+}
+
+TEST_CASE("a reload that can't have its address fails, and what is there goes on") {
+    Cluster cluster({.nodes = 2});
+    REQUIRE(cluster.shake_hands());
+    auto moved = cluster.settings(0);
+    moved.links[0].address = cluster.addresses[1][0];  // Taken.
+    const auto refused = cluster[0].prepare(moved, key_of(9));
+    REQUIRE_FALSE(refused);
+    CHECK(refused.error().text().find("Address already in use") != std::string::npos);
+    cluster[1].queue(totem::SendTo{.to = NodeId{1}, .link = {}, .packet = packet_of(10, 1)});
+    cluster[1].flush();
+    CHECK(cluster.wait([&] { return cluster.nodes[0].packets.size() == 1; }));
 }
 
 TEST_CASE("the largest packet follows the path and the limit") {

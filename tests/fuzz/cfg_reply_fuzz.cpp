@@ -1,0 +1,26 @@
+// Any bytes as what cluster control answers: no crash, and what decodes encodes to the same bytes.
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <span>
+
+#include "common/protocol/cfg_api.hpp"
+#include "tests/fuzz/accepted.hpp"
+
+// NOLINTNEXTLINE(readability-identifier-naming): the name is libFuzzer's.
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+    const base::Buffer input = base::Buffer::copy_of(std::as_bytes(std::span(data, size)));
+    const auto frame = protocol::cfg::decode_reply(input);
+    // The one event is decoded apart: any input must do there, too.
+    const auto event = protocol::cfg::decode_event(input);
+    if (event) {
+        fuzz::accepted = true;
+        const base::Buffer same = protocol::cfg::encode(*event);
+        INVARIANT(std::ranges::equal(same.bytes(), input.bytes()));
+    }
+    if (!frame) return 0;
+    fuzz::accepted = true;
+    const base::Buffer again = protocol::cfg::encode(*frame);
+    INVARIANT(std::ranges::equal(again.bytes(), input.bytes()));
+    return 0;
+}

@@ -1,0 +1,20 @@
+// Any bytes as what a client asks of cluster control: no crash, and what decodes encodes to the
+// same bytes.
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <span>
+
+#include "common/protocol/cfg_api.hpp"
+#include "tests/fuzz/accepted.hpp"
+
+// NOLINTNEXTLINE(readability-identifier-naming): the name is libFuzzer's.
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+    const base::Buffer input = base::Buffer::copy_of(std::as_bytes(std::span(data, size)));
+    const auto frame = protocol::cfg::decode_request(input);
+    if (!frame) return 0;
+    fuzz::accepted = true;
+    const base::Buffer again = protocol::cfg::encode(*frame);
+    INVARIANT(std::ranges::equal(again.bytes(), input.bytes()));
+    return 0;
+}
