@@ -47,7 +47,8 @@ struct World {
     // The answer to the last part.
     Reload::Answer prepare(const std::string& text, const config::Loaded& loaded) {
         Reload::Answer answer = json();
-        for (const json& part : daemon_start::reload_parts(reload_body(loaded, text))) {
+        for (const json& part :
+             daemon_start::reload_parts(daemon_start::reload_body(loaded, text))) {
             CHECK(json{{"do", "prepare"}, {"value", part}}.dump().size() <=
                   static_cast<std::size_t>(ipc::kStatusRequestBytesMax));
             answer = reload.prepare(part);
@@ -91,7 +92,7 @@ TEST_CASE("a large file comes in parts, in order, whatever it holds") {
     REQUIRE(world.reload.commit(*answer));
     CHECK(world.started.loaded.cluster.times.token.count() == 4000);
 
-    const auto parts = daemon_start::reload_parts(reload_body(load(text), text));
+    const auto parts = daemon_start::reload_parts(daemon_start::reload_body(load(text), text));
     REQUIRE(parts.size() > 10);
     REQUIRE(world.reload.prepare(parts[0]));
     CHECK_FALSE(world.reload.prepare(parts[2]));

@@ -439,9 +439,8 @@ TEST_CASE("addresses, links, key and cipher change under way, without a handshak
     cluster[0].commit(os::now(), events);
     cluster[1].commit(os::now(), events);
     CHECK(cluster[0].descriptors().size() == 3);  // Two sockets, and the watch of the interfaces.
-    for (const std::uint8_t link : {0, 1}) {
-        cluster[0].queue(
-            totem::SendTo{.to = NodeId{2}, .link = LinkId{link}, .packet = packet_of(10, 2)});
+    for (const LinkId link : {LinkId{0}, LinkId{1}}) {
+        cluster[0].queue(totem::SendTo{.to = NodeId{2}, .link = link, .packet = packet_of(10, 2)});
     }
     cluster[0].flush();
     CHECK(cluster.wait([&] { return cluster.nodes[1].packets.size() == 3; }));
