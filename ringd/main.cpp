@@ -16,11 +16,13 @@
 #include <string_view>
 
 #include "common/config/daemon_options.hpp"
+#include "common/daemon/confine.hpp"
 #include "common/daemon/reload.hpp"
 #include "common/daemon/start.hpp"
 #include "common/ipc/status_server.hpp"
 #include "common/os/clock.hpp"
 #include "common/os/handed_down.hpp"
+#include "common/os/identity.hpp"
 #include "common/os/notify.hpp"
 #include "common/os/signal_fd.hpp"
 #include "common/zmtp/listener.hpp"
@@ -39,7 +41,7 @@ constexpr int kNiceWithoutRealTime = -20;
 // Time before the process gives up a leave that nobody answers.
 constexpr base::Duration kLeaveMax = std::chrono::seconds(5);
 
-constexpr const char* kObituaryName = "ringd.obituary";
+constexpr const char* kObituaryName = "obituary";
 
 void take_priority(const config::ClusterConfig& config, logging::Log& log) {
     if (config.system.real_time) {
@@ -115,7 +117,7 @@ int Program::run() {
     }
     if (exit_ == EX_OK) {
         // We left in order: there is nothing to tell. It may be gone already.
-        (void)::unlink(started_.in_run(kObituaryName).c_str());
+        (void)::unlink(started_.in_private(kObituaryName).c_str());
     }
     log_.notice("ringd ends", {{"STATUS", exit_}});
     return exit_;
@@ -170,6 +172,11 @@ bool Program::open_ring() {
     transport_ = std::move(*transport);
     write_obituary();
     take_priority(config_, log_);
+    // The sockets have their buffers (CAP_NET_ADMIN) and the process its priority.
+    if (!daemon_start::confine(started_, {.network = true, .secret = true})) {
+        exit_ = EX_OSERR;
+        return false;
+    }
 
     ring_ids_ = std::make_unique<ringd::RingIdWriter>(id_file);
     const auto seed =
@@ -182,7 +189,7 @@ bool Program::open_ring() {
 
 void Program::write_obituary() {
     const auto written =
-        ringd::write_obituary(started_.in_run(kObituaryName), transport_->make_obituary());
+        ringd::write_obituary(started_.in_private(kObituaryName), transport_->make_obituary());
     if (!written) {
         log_.warning("cannot leave an obituary, others learn of our death by our silence",
                      {{"ERROR", written.error().text()}});
@@ -251,17 +258,18 @@ bool Program::open_sockets() {
         return false;
     }
 
-    // Services are daemons of this node: root's, our own user's or our group's.
+    // Services are daemons of this node: root's, our own user's, or of the daemons' group.
     const uid_t own_uid = ::geteuid();
-    const gid_t own_gid = ::getegid();
+    const auto group = os::group_id(config_.system.group);
     stream::StreamServer::Options stream_options{
         .config = {.self = *config_.self,
                    .retention_bytes_max = config_.flow.retained_bytes_max,
                    .retention_bytes_hard = config_.flow.retained_bytes_max * 2,
                    .grace = config_.flow.service_grace},
-        .may_connect = [own_uid, own_gid](const zmtp::PeerCredentials& peer) {
-            return peer.uid == 0 || peer.uid == own_uid || peer.gid == own_gid ||
-                   std::ranges::find(peer.groups, own_gid) != peer.groups.end();
+        .may_connect = [own_uid, group](const zmtp::PeerCredentials& peer) {
+            return peer.uid == 0 || peer.uid == own_uid ||
+                   (group && (peer.gid == *group ||
+                              std::ranges::find(peer.groups, *group) != peer.groups.end()));
         }};
     auto streams =
         stream::StreamServer::create(*loop_, std::move(*listener), std::move(stream_options), log_);

@@ -142,12 +142,11 @@ constexpr auto kDirectives = std::to_array<Directive>({
     number("halo.retained_bytes_max", "67108864", 1'048'576, 4'294'967'296, "bytes", Reload::Yes,
            "How much of a stream it keeps."),
     text("halo.user", "halo", Reload::Start,
-         "Owner of the run and state folders that haloctl node makes as root; where there is no "
-         "such "
-         "user, root."),
-    no_effect("halo.group", "the folders of haloctl node get the first group of halo.user"),
-    no_effect("halo.sandbox",
-              "daemons keep what they are started with: let the service manager give them little"),
+         "Beginning of the names of the daemons' users: halo-ringd and so on, which haloctl node "
+         "makes them when root runs it. Where there is no such user, root."),
+    text("halo.group", "halo", Reload::Start, "The group that the daemons have in common."),
+    on_off("halo.sandbox", "yes", Reload::Start,
+           "Daemons refuse themselves the system calls that they have no need for."),
 
     no_effect("resources.watchdog_device", kNoWatchdog),
     no_effect("resources.watchdog_timeout", kNoWatchdog),
@@ -165,7 +164,7 @@ constexpr auto kDirectives = std::to_array<Directive>({
     no_effect("pload.count", kNoLoad),
     no_effect("pload.size", kNoLoad),
     obsolete("service.*", "remove the section; nothing is loaded into the daemon"),
-    obsolete("aisexec.*", "remove the section; use halo.user"),
+    obsolete("aisexec.*", "remove the section; each daemon has a user of its own"),
     obsolete("amf.*", "remove the section"),
 });
 

@@ -7,6 +7,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cstdlib>
 #include <cstring>
@@ -28,6 +29,17 @@ auto refuse(std::string what) {
 bool is_credential(const std::string& path) {
     const char* folder = std::getenv("CREDENTIALS_DIRECTORY");
     return folder != nullptr && *folder == '/' && path.starts_with(std::string(folder) + "/");
+}
+
+// The file that stands for the one at `path`. A unit that names a credential whose file is missing
+// gives one of a single byte, because it may not give an empty one.
+std::string place_of(const std::string& path) {
+    const char* folder = std::getenv("CREDENTIALS_DIRECTORY");
+    if (folder == nullptr || *folder != '/' || is_credential(path)) return path;
+    const std::string credential = std::string(folder) + "/" + credential_name(path);
+    struct stat status {};
+    const bool is_given = ::stat(credential.c_str(), &status) == 0 && status.st_size > 1;
+    return is_given ? credential : path;
 }
 
 os::Result<void> check_owner(const std::string& path, const struct stat& status) {
@@ -84,7 +96,16 @@ std::string Key::fingerprint() const {
     return text;
 }
 
-os::Result<Key> read_key(const std::string& path) {
+std::string credential_name(const std::string& path) {
+    std::string name =
+        path.substr(path.find_first_not_of('/') == std::string::npos ? path.size()
+                                                                     : path.find_first_not_of('/'));
+    std::ranges::replace(name, '/', '-');
+    return name;
+}
+
+os::Result<Key> read_key(const std::string& file) {
+    const std::string path = place_of(file);
     // Without O_NONBLOCK a pipe in place of the file would keep us here for ever.
     const os::UniqueFd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
     if (!fd.is_open()) return os::last_error("open key file " + path);

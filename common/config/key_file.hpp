@@ -43,9 +43,14 @@ class Key {
     return bytes >= kKeyBytesMin && bytes <= kKeyBytesMax;
 }
 
-// Reads the key in the file at `path`. Errors name the file: it cannot be read; it is no regular
-// file; others than its owner may read or write it (credentials of the service manager excepted,
-// which have their own protection); its owner is neither root nor we; its size is no key's.
+// What the service manager calls the file at `path` when it hands it to a daemon that may not read
+// it there (LoadCredential=): /etc/halo/authkey is etc-halo-authkey.
+[[nodiscard]] std::string credential_name(const std::string& path);
+
+// Reads the key in the file at `path`, or the credential of that name where the service manager
+// gave us one. Errors name the file: it cannot be read; it is no regular file; others than its
+// owner may read or write it (credentials of the service manager excepted, which have their own
+// protection); its owner is neither root nor we; its size is no key's.
 os::Result<Key> read_key(const std::string& path);
 
 // Makes a key of random bytes of the kernel and writes it to `path`, readable by the owner only.

@@ -1,8 +1,11 @@
 #include "common/daemon/start.hpp"
 
+#include <sys/stat.h>
 #include <sysexits.h>
 
+#include <cerrno>
 #include <cstdio>
+#include <cstring>
 
 #include "common/os/descriptor_limit.hpp"
 
@@ -62,11 +65,19 @@ std::variant<Started, Ended> start(const std::string& name, int argc, const char
     say(config::problems_text(loaded->warnings));
     if (options->is_test) return EX_OK;
 
-    Started started{
-        .options = std::move(*options), .loaded = std::move(*loaded), .log = logging::Log(name)};
+    Started started{.daemon = name,
+                    .options = std::move(*options),
+                    .loaded = std::move(*loaded),
+                    .log = logging::Log(name)};
     apply_logging(started.log, started.loaded.cluster.logging);
     if (const auto raised = os::raise_descriptor_limit(); !raised) {
         started.log.warning("fewer clients can connect", {{"ERROR", raised.error().text()}});
+    }
+    // Who starts us as another user than himself has made it for us.
+    const std::string folder = started.in_run(name);
+    if (::mkdir(folder.c_str(), 0700) != 0 && errno != EEXIST) {
+        started.log.warning("cannot make the run folder, a restart will be a fresh one",
+                            {{"FOLDER", folder}, {"ERROR", std::strerror(errno)}});
     }
     return started;
 }

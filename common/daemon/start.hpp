@@ -13,6 +13,7 @@
 namespace daemon_start {
 
 struct Started {
+    std::string daemon;
     config::DaemonOptions options;
     config::Loaded loaded;
     logging::Log log;
@@ -20,6 +21,11 @@ struct Started {
     // <run folder>/<name>
     [[nodiscard]] std::string in_run(const std::string& name) const {
         return options.run_folder + "/" + name;
+    }
+    // <run folder>/<daemon>/<name>: files that are this daemon's alone. Sockets stand one level
+    // higher, where only root can put something in their place.
+    [[nodiscard]] std::string in_private(const std::string& name) const {
+        return in_run(daemon) + "/" + name;
     }
 };
 

@@ -102,6 +102,11 @@ os::Result<void> Log::reopen_file() {
     os::UniqueFd opened(
         ::open(destinations_.file.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0640));
     if (!opened.is_open()) return os::last_error("open log file " + destinations_.file);
+    // Daemons of several users share a file through their group, whatever the umask.
+    struct stat status {};
+    if (::fstat(opened.get(), &status) == 0 && status.st_size == 0 &&
+        status.st_uid == ::geteuid() && ::fchmod(opened.get(), 0660) != 0)
+        return os::last_error("chmod log file " + destinations_.file);
     file_ = std::move(opened);
     return {};
 }

@@ -5,6 +5,7 @@
 #include <csignal>
 #include <memory>
 
+#include "common/daemon/confine.hpp"
 #include "common/daemon/reload.hpp"
 #include "common/daemon/start.hpp"
 #include "common/ipc/status_server.hpp"
@@ -69,6 +70,7 @@ int Program::run() {
 }
 
 bool Program::open() {
+    if (!daemon_start::confine(started_, {})) return false;
     auto signals = os::SignalFd::create(*loop_, {SIGTERM, SIGINT, SIGQUIT, SIGHUP, SIGUSR1},
                                         [this](int signal) { on_signal(signal); });
     if (!signals) {
@@ -121,7 +123,7 @@ void Program::take_access_rules() {
 }
 
 std::optional<cpgd::SnapshotFile> Program::open_snapshots() {
-    auto snapshots = cpgd::SnapshotFile::open(started_.in_run("cpgd.snapshot"));
+    auto snapshots = cpgd::SnapshotFile::open(started_.in_private("snapshot"));
     if (snapshots) return std::move(*snapshots);
     log_.warning("no place for snapshots, a restart will be a fresh one",
                  {{"ERROR", snapshots.error().text()}});

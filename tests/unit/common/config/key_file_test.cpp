@@ -82,3 +82,21 @@ TEST_CASE("what is no file, or not there, is told by name") {
     REQUIRE(::mkfifo((folder.name + "/pipe").c_str(), 0600) == 0);
     CHECK(config::read_key(folder.name + "/pipe").error().text().ends_with("is no regular file"));
 }
+
+TEST_CASE("the service manager's copy of a key stands for a file that we may not read") {
+    CHECK(config::credential_name("/etc/halo/authkey") == "etc-halo-authkey");
+    const TemporaryFolder folder;
+    const std::string path = "/nonexistent/authkey";
+    const std::string credential = folder.name + "/" + config::credential_name(path);
+    REQUIRE(config::generate_key(credential, os::Existing::Keep));
+    CHECK_FALSE(config::read_key(path));
+    REQUIRE(::setenv("CREDENTIALS_DIRECTORY", folder.name.c_str(), 1) == 0);
+    CHECK(config::read_key(path));
+    // A unit's stand-in for a missing file.
+    std::filesystem::remove(credential);
+    std::ofstream(credential) << '-';
+    const auto missing = config::read_key(path);
+    REQUIRE_FALSE(missing);
+    CHECK(missing.error().text().find(path) != std::string::npos);
+    REQUIRE(::unsetenv("CREDENTIALS_DIRECTORY") == 0);
+}
