@@ -55,6 +55,8 @@ void StreamClient::connect() {
     connect_at_.reset();
     auto socket = zmtp::connect_to(path_);
     if (!socket) return disconnect(socket.error().text());
+    if (const auto known = zmtp::check_listener(socket->get()); !known)
+        return disconnect(known.error().text());
     connection_ = std::make_unique<zmtp::Connection>(std::move(*socket), zmtp::Side::Connecting,
                                                      zmtp::Limits{});
     auto added =

@@ -77,6 +77,9 @@ class Connection {
     // Writes as much as the kernel takes, in as few writev as possible.
     base::Expected<void, ConnectionError> flush();
 
+    // Bytes that were read and are no whole message yet.
+    [[nodiscard]] std::size_t begun_bytes() const { return incoming_.waiting_bytes(); }
+
     [[nodiscard]] bool wants_write() const {
         return !handshake_.empty() || (is_ready() && !outgoing_.empty());
     }

@@ -144,6 +144,18 @@ os::Result<std::optional<Accepted>> Listener::accept() {
     return std::nullopt;
 }
 
+os::Result<void> check_listener(int socket) {
+    ucred listener{};
+    socklen_t size = sizeof(listener);
+    if (::getsockopt(socket, SOL_SOCKET, SO_PEERCRED, &listener, &size) != 0)
+        return os::last_error("SO_PEERCRED");
+    if (listener.uid == 0 || listener.uid == ::geteuid()) return {};
+    return base::fail(os::Error{.what = "the socket was opened by uid " +
+                                        std::to_string(listener.uid) +
+                                        ", which is neither root nor us",
+                                .code = EACCES});
+}
+
 os::Result<os::UniqueFd> connect_to(const std::string& path) {
     const auto address = address_of(path);
     if (!address) return base::fail(address.error());

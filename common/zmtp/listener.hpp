@@ -48,4 +48,9 @@ class Listener {
 // backlog is EAGAIN, nobody there is ECONNREFUSED or ENOENT.
 [[nodiscard]] os::Result<os::UniqueFd> connect_to(const std::string& path);
 
+// Who opened the listener that `socket` is connected to: root, or whoever is root's stand-in here
+// (a node that an ordinary user runs has nothing of root's). Something else is EACCES: another
+// process has put its socket in that place.
+[[nodiscard]] os::Result<void> check_listener(int socket);
+
 }  // namespace zmtp

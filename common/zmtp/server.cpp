@@ -2,6 +2,7 @@
 
 #include <sys/epoll.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #include <cstring>
 
@@ -51,9 +52,12 @@ void Server::accept_all() {
         auto next = listener_.accept();
         // A failed accept concerns who wanted to connect, and nobody else.
         if (!next || !*next) return;
-        if (peers_.size() >= kConnectionsMax) continue;
-
         Accepted& peer = **next;
+        if (!has_room_for(peer.peer.uid)) {
+            ++turned_away_;
+            continue;
+        }
+        ++users_[peer.peer.uid].connections;
         const ServerConnectionId id{++last_id_};
         const int fd = peer.socket.get();
         const int process = peer.process.get();
@@ -61,7 +65,8 @@ void Server::accept_all() {
         const auto at = peers_
                             .emplace(id, Peer{.connection = Connection(std::move(peer.socket),
                                                                        Side::Listening, limits_),
-                                              .process = std::move(peer.process)})
+                                              .process = std::move(peer.process),
+                                              .uid = credentials.uid})
                             .first;
         const bool is_watched = loop_
                                     .add(fd, EPOLLIN,
@@ -107,6 +112,10 @@ void Server::read(ServerConnectionId id) {
             if (!peers_.contains(id)) return;
         }
         if (connection.wants_write()) mark_dirty(id, found->second);
+        if (!count_begun(found->second)) {
+            ++turned_away_;
+            return drop(id, "its user has begun too many messages");
+        }
         if (*count < limits_.read_bytes) return;
     }
 }
@@ -173,7 +182,25 @@ void Server::forget(ServerConnectionId id) {
     if (found == peers_.end()) return;
     loop_.remove(found->second.connection.fd());
     if (found->second.process.is_open()) loop_.remove(found->second.process.get());
+    const auto user = users_.find(found->second.uid);
+    user->second.begun_bytes -= found->second.begun_bytes;
+    if (--user->second.connections == 0) users_.erase(user);
     peers_.erase(found);
+}
+
+bool Server::has_room_for(std::uint32_t uid) const {
+    if (peers_.size() >= kConnectionsMax) return false;
+    if (uid == 0 || uid == ::geteuid()) return true;
+    const auto user = users_.find(uid);
+    return user == users_.end() || user->second.connections < kConnectionsOfUserMax;
+}
+
+bool Server::count_begun(Peer& peer) {
+    const std::size_t begun = peer.connection.begun_bytes();
+    std::size_t& all = users_[peer.uid].begun_bytes;
+    all += begun - peer.begun_bytes;
+    peer.begun_bytes = begun;
+    return all <= kBegunBytesOfUserMax || peer.uid == 0 || peer.uid == ::geteuid();
 }
 
 }  // namespace zmtp

@@ -39,6 +39,10 @@ class Server {
     static constexpr int kReadsATurn = 4;
     // More connections than this are closed at accept: each costs memory before it says who it is.
     static constexpr std::size_t kConnectionsMax = 16'384;
+    // Of these, what one user may have who is neither root nor ours; and the bytes of messages that
+    // he began on them and has not ended. So a user who floods keeps nobody out but himself.
+    static constexpr std::size_t kConnectionsOfUserMax = 1'024;
+    static constexpr std::size_t kBegunBytesOfUserMax = std::size_t{64} << 20u;
 
     static os::Result<std::unique_ptr<Server>> create(os::EventLoop& loop, Listener listener,
                                                       const Limits& limits, Callbacks callbacks);
@@ -60,12 +64,21 @@ class Server {
 
     [[nodiscard]] std::size_t queued_bytes(ServerConnectionId connection) const;
     [[nodiscard]] std::size_t connections() const { return peers_.size(); }
+    // Closed at accept, or with a message begun, because of the bounds above.
+    [[nodiscard]] std::uint64_t turned_away() const { return turned_away_; }
 
   private:
     struct Peer {
         Connection connection;
         os::UniqueFd process;
-        bool is_dirty = false;  // Has something to flush in this turn.
+        std::uint32_t uid = 0;
+        std::size_t begun_bytes = 0;  // As counted in users_.
+        bool is_dirty = false;        // Has something to flush in this turn.
+    };
+
+    struct User {
+        std::size_t connections = 0;
+        std::size_t begun_bytes = 0;
     };
 
     Server(os::EventLoop& loop, Listener listener, const Limits& limits, Callbacks callbacks);
@@ -76,13 +89,18 @@ class Server {
     void end(ServerConnectionId id);
     void forget(ServerConnectionId id);
     void mark_dirty(ServerConnectionId id, Peer& peer);
+    [[nodiscard]] bool has_room_for(std::uint32_t uid) const;
+    // False: the user has begun too much.
+    bool count_begun(Peer& peer);
 
     os::EventLoop& loop_;
     Listener listener_;
     Limits limits_;
     Callbacks callbacks_;
     std::map<ServerConnectionId, Peer> peers_;
+    std::map<std::uint32_t, User> users_;  // Of the peers, by uid.
     std::vector<ServerConnectionId> dirty_;
+    std::uint64_t turned_away_ = 0;
     std::uint64_t last_id_ = 0;
 };
 

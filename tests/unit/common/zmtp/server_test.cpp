@@ -1,0 +1,185 @@
+#include "common/zmtp/server.hpp"
+
+#include <doctest/doctest.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <csignal>
+#include <cstring>
+#include <filesystem>
+#include <vector>
+
+#include "common/os/clock.hpp"
+#include "common/os/identity.hpp"
+#include "tests/unit/common/zmtp/support.hpp"
+
+using namespace zmtp;
+
+namespace {
+
+// An ordinary user who connects as often as he can up to `connections`, and on each begins a
+// message, says `bytes` of it, and never ends it. Lives until it is destroyed.
+class Stranger {
+  public:
+    Stranger(const std::string& path, std::size_t connections, std::size_t bytes)
+        : process_(::fork()) {
+        REQUIRE(process_ >= 0);
+        if (process_ == 0) run(path, connections, bytes);
+    }
+    ~Stranger() {
+        (void)::kill(process_, SIGKILL);
+        (void)::waitpid(process_, nullptr, 0);
+    }
+    Stranger(const Stranger&) = delete;
+    Stranger& operator=(const Stranger&) = delete;
+
+  private:
+    [[noreturn]] static void run(const std::string& path, std::size_t connections,
+                                 std::size_t bytes) {
+        (void)::signal(SIGPIPE, SIG_IGN);
+        if (!os::become({.uid = 65534, .gid = 65534})) ::_exit(1);
+        std::vector<Connection> all;
+        while (all.size() < connections) {
+            auto socket = connect_to(path);
+            if (!socket && socket.error().code != EAGAIN) ::_exit(2);
+            if (!socket) continue;  // The backlog is full.
+            all.emplace_back(std::move(*socket), Side::Connecting, Limits{});
+            (void)all.back().flush();
+            begin_message(all.back().fd(), bytes);
+        }
+        for (;;)
+            ::pause();
+    }
+    static void begin_message(int fd, std::size_t bytes) {
+        std::vector<std::byte> begun(9 + bytes);
+        begun[0] = std::byte{0x02};  // A long frame …
+        begun[6] = std::byte{0x40};  // … of 4 MiB.
+        std::size_t written = 0;
+        while (written < begun.size()) {
+            const ssize_t wrote = ::write(fd, begun.data() + written, begun.size() - written);
+            if (wrote < 0 && errno != EAGAIN) return;  // Turned away.
+            if (wrote > 0) written += static_cast<std::size_t>(wrote);
+        }
+    }
+
+    pid_t process_;
+};
+
+struct Served {
+    Served() {
+        std::filesystem::permissions(folder.file(""), std::filesystem::perms(0755));
+        auto made = os::EventLoop::create();
+        REQUIRE(made);
+        loop = std::make_unique<os::EventLoop>(std::move(*made));
+        auto listener = Listener::listen(folder.file("server"));
+        REQUIRE(listener);
+        auto created = Server::create(*loop, std::move(*listener), {},
+                                      {.connected = [](auto, const auto&) { return true; },
+                                       .message = [this](auto, const base::Buffer&) { ++messages; },
+                                       .closed = [](auto, const std::string&) {}});
+        REQUIRE(created);
+        server = std::move(*created);
+        loop->at_turn_end([this] { server->flush(); });
+    }
+
+    // Turns the loop until then, for as long as patience lasts.
+    template <class Condition>
+    bool turn_until(Condition condition) {
+        const auto deadline =
+            os::now() + std::chrono::duration_cast<base::Duration>(test::kPatience);
+        while (!condition()) {
+            if (os::now() > deadline) return false;
+            REQUIRE(loop->turn(std::chrono::milliseconds(20)));
+        }
+        return true;
+    }
+
+    // Whether one more client, of our own user, is served.
+    bool serves_us() {
+        auto socket = connect_to(folder.file("server"));
+        REQUIRE(socket);
+        Connection client(std::move(*socket), Side::Connecting, {});
+        const base::Buffer hello = test::pattern(10);
+        REQUIRE(client.send(hello));
+        const int before = messages;
+        return turn_until([&] {
+            (void)client.flush();
+            (void)client.receive([](const base::Buffer&) {});
+            return messages > before;
+        });
+    }
+
+    test::TemporaryFolder folder;
+    std::unique_ptr<os::EventLoop> loop;
+    std::unique_ptr<Server> server;
+    int messages = 0;
+};
+
+}  // namespace
+
+TEST_CASE("a user who connects without end keeps out nobody but himself") {
+    if (::geteuid() != 0) return;  // Needs a second user.
+    Served served;
+    const Stranger stranger(served.folder.file("server"), Server::kConnectionsOfUserMax + 100, 0);
+    CHECK(served.turn_until([&] { return served.server->turned_away() >= 100; }));
+    CHECK(served.server->connections() == Server::kConnectionsOfUserMax);
+    CHECK(served.serves_us());
+}
+
+TEST_CASE("nor does one who begins messages and never ends them; his memory is bounded") {
+    if (::geteuid() != 0) return;
+    Served served;
+    const std::size_t each = std::size_t{2} << 20u;
+    const std::size_t fit = Server::kBegunBytesOfUserMax / each;
+    const Stranger stranger(served.folder.file("server"), fit + 10, each);
+    CHECK(served.turn_until([&] { return served.server->turned_away() > 0; }));
+    CHECK(served.server->connections() <= fit + 10);
+    CHECK(served.serves_us());
+}
+
+TEST_CASE("a user's room is given back with his connections") {
+    if (::geteuid() != 0) return;
+    Served served;
+    for (int round = 0; round < 2; ++round) {
+        {
+            const Stranger stranger(served.folder.file("server"), Server::kConnectionsOfUserMax, 0);
+            CHECK(served.turn_until(
+                [&] { return served.server->connections() == Server::kConnectionsOfUserMax; }));
+        }
+        CHECK(served.turn_until([&] { return served.server->connections() == 0; }));
+    }
+    CHECK(served.server->turned_away() == 0);
+}
+
+TEST_CASE("who opened a listener is looked at before anything is said to it") {
+    const test::TemporaryFolder folder;
+    auto listener = Listener::listen(folder.file("own"));
+    REQUIRE(listener);
+    const auto own = connect_to(folder.file("own"));
+    REQUIRE(own);
+    CHECK(check_listener(own->get()));
+    if (::geteuid() != 0) return;
+
+    std::filesystem::permissions(folder.file(""), std::filesystem::perms(0777));
+    const std::string path = folder.file("foreign");
+    const pid_t process = ::fork();
+    REQUIRE(process >= 0);
+    if (process == 0) {
+        if (!os::become({.uid = 65534, .gid = 65534})) ::_exit(1);
+        const auto opened = Listener::listen(path);
+        for (;;)
+            ::pause();
+    }
+    const auto deadline = std::chrono::steady_clock::now() + test::kPatience;
+    auto foreign = connect_to(path);
+    while (!foreign && std::chrono::steady_clock::now() < deadline) {
+        foreign = connect_to(path);
+    }
+    REQUIRE(foreign);
+    const auto checked = check_listener(foreign->get());
+    REQUIRE_FALSE(checked);
+    CHECK(checked.error().code == EACCES);
+    CHECK(checked.error().text().find("uid 65534") != std::string::npos);
+    (void)::kill(process, SIGKILL);
+    (void)::waitpid(process, nullptr, 0);
+}
