@@ -1,6 +1,3 @@
-#include <pwd.h>
-#include <unistd.h>
-
 #include <cstdio>
 #include <filesystem>
 #include <memory>
@@ -33,12 +30,10 @@ std::string own_folder() {
     return failure ? std::string("/usr/sbin") : self.parent_path().string();
 }
 
-// The user that the daemons become: only root can make them so.
-std::optional<node::Owner> owner_of(const config::System& system) {
-    if (::geteuid() != 0) return std::nullopt;
-    const passwd* user = ::getpwnam(system.user.c_str());
-    if (user == nullptr) return std::nullopt;
-    return node::Owner{.uid = user->pw_uid, .gid = user->pw_gid};
+// The file that ringd's user may not read itself.
+std::string key_file_of(const config::Crypto& crypto) {
+    const bool has_file = crypto.cipher != config::Cipher::None && !crypto.inline_key;
+    return has_file ? crypto.key_file : std::string();
 }
 
 int supervise(node::Settings settings) {
@@ -90,7 +85,9 @@ int run_node(const Options& options, const std::string& run_folder) {
          .state_folder = absolute(config::state_folder_of(daemon, system.state_dir)),
          .program_folder = absolute(programs),
          .node_id = load.node_id,
-         .owner = owner_of(system),
+         .user_prefix = system.user,
+         .group = system.group,
+         .key_file = key_file_of(loaded->cluster.crypto),
          .watchdog = std::chrono::milliseconds(static_cast<long>(options.watchdog_s * 1000))});
 }
 

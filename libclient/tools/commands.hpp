@@ -18,6 +18,9 @@ void add_keygen(CLI::App& app, Context& context);
 void add_config(CLI::App& app, Context& context);
 void add_cpg(CLI::App& app, Context& context);
 void add_node(CLI::App& app, Context& context);
+void add_init(CLI::App& app, Context& context);
+void add_join(CLI::App& app, Context& context);
+void add_run(CLI::App& app, Context& context);
 
 // Adds --run, which every command takes that talks to daemons.
 void add_run_option(CLI::App& command, Context& context);

@@ -22,6 +22,9 @@ int main(int argc, char** argv) {
     haloctl::add_keygen(app, context);
     haloctl::add_config(app, context);
     haloctl::add_node(app, context);
+    haloctl::add_init(app, context);
+    haloctl::add_join(app, context);
+    haloctl::add_run(app, context);
     try {
         app.parse(argc, argv);
     } catch (const CLI::ParseError& error) {

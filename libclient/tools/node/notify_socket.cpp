@@ -35,8 +35,9 @@ void take_control(msghdr& header, Notification& notification) {
 
 }  // namespace
 
-os::Result<NotifySocket> NotifySocket::create(const std::string& path) {
-    auto fd = bind_unix(path, SOCK_DGRAM);
+os::Result<NotifySocket> NotifySocket::create(const std::string& path, std::optional<gid_t> group) {
+    // Not by all: who fills its queue keeps the daemons from telling that they live.
+    auto fd = bind_unix(path, SOCK_DGRAM, {.by_all = false, .group = group});
     if (!fd) return base::fail(fd.error());
     const int on = 1;
     if (::setsockopt(fd->get(), SOL_SOCKET, SO_PASSCRED, &on, sizeof(on)) != 0)

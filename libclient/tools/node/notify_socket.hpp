@@ -22,7 +22,8 @@ struct Notification {
 
 class NotifySocket {
   public:
-    static os::Result<NotifySocket> create(const std::string& path);
+    // `group`: of the daemons, where they run as other users than we.
+    static os::Result<NotifySocket> create(const std::string& path, std::optional<gid_t> group);
 
     [[nodiscard]] int fd() const { return fd_.get(); }
     [[nodiscard]] const std::string& path() const { return path_; }

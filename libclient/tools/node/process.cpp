@@ -1,7 +1,10 @@
 #include "libclient/tools/node/process.hpp"
 
 #include <fcntl.h>
+#include <linux/capability.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <array>
@@ -48,16 +51,50 @@ bool set_environment(const Program& program) {
     } else {
         done = done && ::unsetenv("WATCHDOG_USEC") == 0;
     }
-    return done;
+    if (program.credentials_folder.empty()) return done && ::unsetenv("CREDENTIALS_DIRECTORY") == 0;
+    return done && set("CREDENTIALS_DIRECTORY", program.credentials_folder);
+}
+
+// Refused is no reason not to start: the daemon says what it lacks.
+void raise_limits(const Limits& limits) {
+    if (!limits.real_time) return;
+    constexpr rlim_t kRealTimePriority = 1;
+    constexpr rlim_t kNiceMost = 40;  // Down to -20 (getrlimit(2)).
+    const auto raise = [](int resource, rlim_t value) {
+        const rlimit limit{.rlim_cur = value, .rlim_max = value};
+        (void)::setrlimit(static_cast<__rlimit_resource_t>(resource), &limit);
+    };
+    raise(RLIMIT_RTPRIO, kRealTimePriority);
+    raise(RLIMIT_NICE, kNiceMost);
+    raise(RLIMIT_MEMLOCK, RLIM_INFINITY);
+}
+
+// One capability goes along with the new user and through exec; the daemon drops it once its
+// sockets are open.
+bool become(const os::Identity& identity, bool net_buffers) {
+    if (net_buffers && ::prctl(PR_SET_KEEPCAPS, 1, 0, 0, 0) != 0) return false;
+    if (!os::become(identity)) return false;
+    if (!net_buffers) return true;
+    constexpr std::uint32_t kNetAdmin = 1u << static_cast<unsigned>(CAP_NET_ADMIN);
+    __user_cap_header_struct header{.version = _LINUX_CAPABILITY_VERSION_3, .pid = 0};
+    std::array<__user_cap_data_struct, _LINUX_CAPABILITY_U32S_3> sets{};
+    sets[0] = {.effective = kNetAdmin, .permitted = kNetAdmin, .inheritable = kNetAdmin};
+    // Where even root has no such capability (a container) the daemon starts without.
+    if (::syscall(SYS_capset, &header, sets.data()) != 0) return true;
+    (void)::prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, CAP_NET_ADMIN, 0, 0);
+    return true;
 }
 
 // In the child, and never back. This program has one thread, so that the heap is usable after fork.
-[[noreturn]] void become(const Program& program, pid_t parent) {
+[[noreturn]] void run(const Program& program, pid_t parent) {
     constexpr int kCannotStart = 127;
     sigset_t none{};
     (void)::sigemptyset(&none);  // Cannot fail.
     (void)::sigprocmask(SIG_SETMASK, &none, nullptr);
     (void)::signal(SIGPIPE, SIG_DFL);
+    raise_limits(program.limits);
+    if (program.identity && !become(*program.identity, program.limits.net_buffers))
+        ::_exit(kCannotStart);
     const bool is_bound = ::prctl(PR_SET_PDEATHSIG, SIGTERM) == 0;
     // The parent may have died before the line above.
     if (!is_bound || ::getppid() != parent) ::_exit(kCannotStart);
@@ -79,7 +116,7 @@ os::Result<pid_t> start(const Program& program) {
     const pid_t parent = ::getpid();
     const pid_t child = ::fork();
     if (child < 0) return os::last_error("fork");
-    if (child == 0) become(program, parent);
+    if (child == 0) run(program, parent);
     return child;
 }
 

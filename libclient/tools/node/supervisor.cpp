@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <sys/epoll.h>
 #include <sys/file.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <sysexits.h>
 #include <unistd.h>
@@ -13,6 +14,7 @@
 #include <filesystem>
 #include <set>
 
+#include "common/config/key_file.hpp"
 #include "common/config/load.hpp"
 #include "common/os/clock.hpp"
 #include "common/os/notify.hpp"
@@ -25,16 +27,20 @@ namespace {
 // A daemon of a node, and its sockets: a name is the file's, and the descriptor's in
 // LISTEN_FDNAMES.
 struct Role {
+    struct Socket {
+        const char* name;
+        bool is_for_all = true;  // Else for the node's daemons only.
+    };
     const char* name;
-    std::vector<const char*> sockets;
+    std::vector<Socket> sockets;
 };
 
 const std::vector<Role>& roles() {
     static const std::vector<Role> all{
-        {"ringd", {"ring", "ringd.status"}},
-        {"cpgd", {"cpg", "cpgd.status"}},
-        {"quorumd", {"quorum", "quorumd.status"}},
-        {"cmapd", {"cmap", "cmapd.status"}},
+        {"ringd", {{"ring", /*is_for_all=*/false}, {"ringd.status"}}},
+        {"cpgd", {{"cpg"}, {"cpgd.status"}}},
+        {"quorumd", {{"quorum"}, {"quorumd.status"}}},
+        {"cmapd", {{"cmap"}, {"cmapd.status"}}},
     };
     return all;
 }
@@ -57,18 +63,37 @@ os::Result<void> make_folder(const std::string& path) {
     return {};
 }
 
-// A service that comes back goes on from <daemon>.snapshot with the clients it had. A node that
-// starts has no clients.
-os::Result<void> drop_snapshots(const std::string& run_folder) {
+// What a daemon keeps in its run folder is for its next life in the same life of the node: clients
+// and the like. A node that starts has none. Folders of the daemon are not entered.
+os::Result<void> empty_folder(const std::string& path) {
     std::error_code failure;
-    for (const auto& entry : std::filesystem::directory_iterator(run_folder, failure)) {
-        if (entry.path().extension() != ".snapshot") continue;
+    for (const auto& entry : std::filesystem::directory_iterator(path, failure)) {
+        if (entry.symlink_status().type() == std::filesystem::file_type::directory) continue;
         if (!std::filesystem::remove(entry.path(), failure)) break;
     }
     if (failure)
-        return base::fail(
-            os::Error{.what = "remove the snapshots of the node's last life in " + run_folder,
-                      .code = failure.value()});
+        return base::fail(os::Error{.what = "empty the folder " + path, .code = failure.value()});
+    return {};
+}
+
+// A private folder of `identity`. Its files go along when it had another owner: then who owns it
+// now has not been able to put a link in there.
+os::Result<void> give_folder(const std::string& path, const os::Identity& identity) {
+    struct stat status {};
+    if (::lstat(path.c_str(), &status) != 0) return os::last_error("stat " + path);
+    if (!S_ISDIR(status.st_mode))
+        return base::fail(os::Error{.what = path + " is no folder", .code = ENOTDIR});
+    if (status.st_uid != identity.uid || status.st_gid != identity.gid) {
+        std::error_code failure;
+        for (const auto& entry : std::filesystem::directory_iterator(path, failure)) {
+            if (::lchown(entry.path().c_str(), identity.uid, identity.gid) != 0)
+                return os::last_error("chown " + entry.path().string());
+        }
+        if (failure) return base::fail(os::Error{.what = "read " + path, .code = failure.value()});
+        if (::lchown(path.c_str(), identity.uid, identity.gid) != 0)
+            return os::last_error("chown " + path);
+    }
+    if (::chmod(path.c_str(), 0700) != 0) return os::last_error("chmod " + path);
     return {};
 }
 
@@ -77,8 +102,8 @@ os::Result<void> drop_snapshots(const std::string& run_folder) {
 os::Result<std::unique_ptr<Supervisor>> Supervisor::create(Settings settings, os::EventLoop& loop,
                                                            logging::Log& log) {
     std::unique_ptr<Supervisor> node(new Supervisor(std::move(settings), loop, log));
-    for (const auto prepare :
-         {&Supervisor::prepare_folders, &Supervisor::open_sockets, &Supervisor::watch}) {
+    for (const auto prepare : {&Supervisor::prepare_folders, &Supervisor::prepare_daemons,
+                               &Supervisor::open_sockets, &Supervisor::watch}) {
         if (auto done = (node.get()->*prepare)(); !done) return base::fail(done.error());
     }
     for (Daemon& daemon : node->daemons_) {
@@ -97,15 +122,15 @@ Supervisor::~Supervisor() {
         }
     }
     if (notify_) (void)::unlink(notify_->path().c_str());
+    for (const Daemon& daemon : daemons_) {
+        std::error_code ignored;  // The run folder is memory.
+        std::filesystem::remove_all(credentials_of(daemon), ignored);
+    }
 }
 
 os::Result<void> Supervisor::prepare_folders() {
     for (const std::string& folder : {settings_.run_folder, settings_.state_folder}) {
         if (auto made = make_folder(folder); !made) return made;
-        if (!settings_.owner) continue;
-        // The daemons are that user once they have what only root may open.
-        if (::chown(folder.c_str(), settings_.owner->uid, settings_.owner->gid) != 0)
-            return os::last_error("chown " + folder);
     }
     const std::string path = settings_.run_folder + "/node.lock";
     lock_ = os::UniqueFd(::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600));
@@ -113,10 +138,21 @@ os::Result<void> Supervisor::prepare_folders() {
     if (::flock(lock_.get(), LOCK_EX | LOCK_NB) != 0)
         return base::fail(os::Error{.what = "a node runs already in " + settings_.run_folder +
                                             " (node.lock is held)"});
-    return drop_snapshots(settings_.run_folder);
+    return {};
 }
 
-os::Result<void> Supervisor::open_sockets() {
+std::optional<os::Identity> Supervisor::identity_of(const std::string& daemon) const {
+    if (::geteuid() != 0) return std::nullopt;
+    const std::string user = settings_.user_prefix + "-" + daemon;
+    const auto uid = os::user_id(user);
+    const auto gid = os::group_id(settings_.group);
+    if (uid && gid) return os::Identity{.uid = *uid, .gid = *gid};
+    log_.warning("no user for the daemon, it stays root",
+                 {{"DAEMON", daemon}, {"USER", user}, {"GROUP", settings_.group}});
+    return std::nullopt;
+}
+
+os::Result<void> Supervisor::prepare_daemons() {
     for (const Role& role : roles()) {
         const std::string program = settings_.program_folder + "/" + role.name;
         if (::access(program.c_str(), X_OK) != 0) {
@@ -125,14 +161,57 @@ os::Result<void> Supervisor::open_sockets() {
         }
         Daemon daemon;
         daemon.name = role.name;
-        for (const char* name : role.sockets) {
-            auto socket = listen_unix(settings_.run_folder + "/" + name);
-            if (!socket) return base::fail(socket.error());
-            daemon.sockets.emplace_back(name, std::move(*socket));
-        }
+        daemon.identity = identity_of(daemon.name);
+        if (daemon.identity) group_ = daemon.identity->gid;
+        if (auto prepared = prepare_folders_of(daemon); !prepared) return prepared;
         daemons_.push_back(std::move(daemon));
     }
-    auto notify = NotifySocket::create(settings_.run_folder + "/node.notify");
+    return {};
+}
+
+os::Result<void> Supervisor::prepare_folders_of(const Daemon& daemon) {
+    const std::string run = settings_.run_folder + "/" + daemon.name;
+    const std::string state = settings_.state_folder + "/" + daemon.name;
+    const os::Identity owner =
+        daemon.identity.value_or(os::Identity{.uid = ::geteuid(), .gid = ::getegid()});
+    for (const std::string& folder : {run, state}) {
+        if (auto made = make_folder(folder); !made) return made;
+        if (auto given = give_folder(folder, owner); !given) return given;
+    }
+    return empty_folder(run);
+}
+
+std::string Supervisor::credentials_of(const Daemon& daemon) const {
+    return settings_.run_folder + "/credentials/" + daemon.name;
+}
+
+// The key's file is root's. A copy in memory for ringd alone, made again at each of its starts.
+os::Result<void> Supervisor::hand_over_key(const Daemon& daemon) {
+    if (!daemon.identity || settings_.key_file.empty()) return {};
+    const auto key = config::read_key(settings_.key_file);
+    if (!key) return base::fail(key.error());
+    const std::string folder = credentials_of(daemon);
+    if (auto made = make_folder(folder); !made) return made;
+    // Folders of root's: nobody else can put something in the place of the file.
+    const std::string file = folder + "/" + config::credential_name(settings_.key_file);
+    if (auto written = os::write_durably(file, key->bytes(), 0400, os::Existing::Replace); !written)
+        return written;
+    if (::chown(file.c_str(), daemon.identity->uid, daemon.identity->gid) != 0)
+        return os::last_error("chown " + file);
+    return {};
+}
+
+os::Result<void> Supervisor::open_sockets() {
+    for (Daemon& daemon : daemons_) {
+        const auto role = std::ranges::find(roles(), daemon.name, &Role::name);
+        for (const Role::Socket& each : role->sockets) {
+            auto socket = listen_unix(settings_.run_folder + "/" + each.name,
+                                      {.by_all = each.is_for_all || !group_, .group = group_});
+            if (!socket) return base::fail(socket.error());
+            daemon.sockets.emplace_back(each.name, std::move(*socket));
+        }
+    }
+    auto notify = NotifySocket::create(settings_.run_folder + "/node.notify", group_);
     if (!notify) return base::fail(notify.error());
     notify_ = std::make_unique<NotifySocket>(std::move(*notify));
     return {};
@@ -156,7 +235,7 @@ void Supervisor::start_daemon(Daemon& daemon) {
                          "--run",
                          settings_.run_folder,
                          "--state",
-                         settings_.state_folder};
+                         settings_.state_folder + "/" + daemon.name};
     if (settings_.node_id) {
         program.arguments.push_back("--node-id");
         program.arguments.push_back(std::to_string(settings_.node_id->value()));
@@ -169,10 +248,21 @@ void Supervisor::start_daemon(Daemon& daemon) {
     program.notify_path = notify_->path();
     program.watchdog_us =
         std::chrono::duration_cast<std::chrono::microseconds>(settings_.watchdog).count();
+    program.identity = daemon.identity;
+    const bool is_ring = &daemon == &daemons_.front();
+    if (::geteuid() == 0) program.limits = {.real_time = is_ring, .net_buffers = is_ring};
     daemon.restart_at.reset();
     daemon.fed_until.reset();
     daemon.is_ready = false;
     daemon.started = os::now();
+    if (is_ring) {
+        if (const auto handed = hand_over_key(daemon); !handed) {
+            // ringd looks for it and says so too; this line has the reason.
+            log_.error("cannot hand the key to ringd", {{"ERROR", handed.error().text()}});
+        } else if (daemon.identity) {
+            program.credentials_folder = credentials_of(daemon);
+        }
+    }
     const auto pid = node::start(program);
     if (!pid) {
         const base::Duration delay =
@@ -185,6 +275,7 @@ void Supervisor::start_daemon(Daemon& daemon) {
     daemon.pid = *pid;
     log_.notice("daemon started", {{"DAEMON", daemon.name},
                                    {"PID", daemon.pid},
+                                   {"UID", daemon.identity ? daemon.identity->uid : ::geteuid()},
                                    {"DESCRIPTORS", program.descriptors.size()}});
 }
 
@@ -266,13 +357,14 @@ void Supervisor::on_death(Daemon& daemon, int status) {
 void Supervisor::send_obituary() {
     // ringd seals these packets while it lives; a fresh process of the same program knows how to
     // send them. It is not waited for: it needs milliseconds, and the restart must not.
-    const std::string left = settings_.run_folder + "/ringd.obituary";
+    const std::string left = settings_.run_folder + "/ringd/obituary";
     // Under a name of its own: the next ringd leaves its obituary in the same place, and is alive.
     const std::string file = left + ".due";
     if (::rename(left.c_str(), file.c_str()) != 0) return;
     Program program;
     program.arguments = {settings_.program_folder + "/ringd", "--obituary", file};
     program.notify_path = notify_->path();
+    program.identity = daemons_.front().identity;
     if (const auto pid = node::start(program); !pid)
         log_.warning("cannot tell the peers that ringd died, they will notice by themselves",
                      {{"ERROR", pid.error().text()}});

@@ -13,6 +13,7 @@
 #include "common/base/ids.hpp"
 #include "common/log/log.hpp"
 #include "common/os/event_loop.hpp"
+#include "common/os/identity.hpp"
 #include "common/os/signal_fd.hpp"
 #include "common/os/unique_fd.hpp"
 #include "libclient/tools/node/notify_socket.hpp"
@@ -20,19 +21,16 @@
 
 namespace node {
 
-struct Owner {
-    uid_t uid = 0;
-    gid_t gid = 0;
-};
-
 struct Settings {
     std::string config_file;  // All paths absolute.
     std::string run_folder;
     std::string state_folder;
     std::string program_folder;  // Where ringd and the others are.
     std::optional<base::NodeId> node_id;
-    std::optional<Owner> owner;  // Of the folders: the user that the daemons become.
-    base::Duration watchdog{};   // 0: none.
+    std::string user_prefix;    // Users of the daemons when we are root: <prefix>-ringd and so on.
+    std::string group;          // Of them all.
+    std::string key_file;       // Which root reads for ringd; empty: none is needed.
+    base::Duration watchdog{};  // 0: none.
 };
 
 class Supervisor {
@@ -51,6 +49,7 @@ class Supervisor {
   private:
     struct Daemon {
         std::string name;
+        std::optional<os::Identity> identity;  // Nothing: ours.
         std::vector<std::pair<std::string, os::UniqueFd>> sockets;
         std::vector<std::pair<std::string, os::UniqueFd>> stored;  // The descriptor store.
         pid_t pid = 0;                                             // 0: not running.
@@ -66,6 +65,11 @@ class Supervisor {
         : settings_(std::move(settings)), loop_(loop), log_(log) {}
 
     os::Result<void> prepare_folders();
+    os::Result<void> prepare_daemons();
+    os::Result<void> prepare_folders_of(const Daemon& daemon);
+    [[nodiscard]] std::optional<os::Identity> identity_of(const std::string& daemon) const;
+    os::Result<void> hand_over_key(const Daemon& daemon);
+    [[nodiscard]] std::string credentials_of(const Daemon& daemon) const;
     os::Result<void> open_sockets();
     os::Result<void> watch();
     void start_daemon(Daemon& daemon);
@@ -86,6 +90,7 @@ class Supervisor {
     Settings settings_;
     os::EventLoop& loop_;
     logging::Log& log_;
+    std::optional<gid_t> group_;  // The daemons' common one, when we are root.
     os::UniqueFd lock_;
     std::unique_ptr<NotifySocket> notify_;
     std::unique_ptr<os::SignalFd> signals_;
