@@ -4,6 +4,7 @@
 #include <corosync/corodefs.h>
 #include <corosync/corotypes.h>
 #include <corosync/cpg.h>
+#include <corosync/sam.h>
 #include <stddef.h>
 #include <stdio.h>
 
@@ -104,6 +105,15 @@ static cs_error_t (*const local)(cpg_handle_t, unsigned int*) = cpg_local_get;
 static cs_error_t (*const zcb)(cpg_handle_t, size_t, void**) = cpg_zcb_alloc;
 
 /* What the common library says for every number: the table that the two must share. */
+RECORD(sam_recovery_policy_t, 4, 4);
+CONSTANT(SAM_RECOVERY_POLICY_QUIT, 1);
+CONSTANT(SAM_RECOVERY_POLICY_RESTART, 2);
+CONSTANT(SAM_RECOVERY_POLICY_QUORUM, 8);
+CONSTANT(SAM_RECOVERY_POLICY_QUORUM_QUIT, 9);
+CONSTANT(SAM_RECOVERY_POLICY_QUORUM_RESTART, 10);
+CONSTANT(SAM_RECOVERY_POLICY_CMAP, 16);
+CONSTANT(SAM_RECOVERY_POLICY_CONFDB, 16);
+
 int main(void) {
     const int found =
         initialize != NULL && mcast != NULL && membership != NULL && local != NULL && zcb != NULL;
