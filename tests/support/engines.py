@@ -52,6 +52,7 @@ class Corosync(Engine):
             f"totem {{\n    version: 2\n    cluster_name: bench\n    transport: knet\n    keyfile: {key}\n"
             f"    {self._totem}\n}}\n" + _nodelist(network) +
             f"system {{\n    {self._system}\n}}\n"
+            "quorum {\n    provider: corosync_votequorum\n}\n"
             "logging {\n    to_stderr: yes\n    to_syslog: no\n    to_logfile: no\n}\n")
 
     def start(self, host):
@@ -63,10 +64,12 @@ class Halo(Engine):
     """The programs of a build folder, run by `haloctl node` as on a machine without systemd."""
 
     daemons = ("ringd", "cpgd", "quorumd", "cmapd")
+    GROUP, USERS = 64100, {"halo-ringd": 64101, "halo-cpgd": 64102, "halo-quorumd": 64103, "halo-cmapd": 64104}
 
     def __init__(self, build, name="halo", totem=""):
         self.name, self._totem = name, totem
         self._build = pathlib.Path(build).resolve()
+        self.programs_of = {}  # By host; else the build folder's.
         self.environment = {"LD_LIBRARY_PATH": str(self._build / "lib")}
 
     def missing(self):
@@ -83,13 +86,37 @@ class Halo(Engine):
         self._file.write_text(
             f"totem {{\n    version: 2\n    cluster_name: bench\n    keyfile: {key}\n{self._totem}}}\n"
             + _nodelist(network) +
+            "quorum {\n    provider: corosync_votequorum\n}\n"
             "logging {\n    to_stderr: yes\n    to_syslog: no\n}\n")
+        self._make_users(network)
+
+    def runs_as_users(self):
+        """Whether the daemons' users can reach the programs: a build folder below somebody's home may be closed to them."""
+        return all(folder.stat().st_mode & 0o001 for folder in (self._build / "bin").resolve().parents)
+
+    def _make_users(self, network):
+        """Each host knows the users that the packages make, so that no daemon is root."""
+        if not self.runs_as_users():
+            print(f"{self._build} is closed to other users: the daemons stay root")
+            return
+        group = "".join(f"{line}\n" for line in pathlib.Path("/etc/group").read_text().splitlines()
+                        if not line.startswith("halo:")) + f"halo:x:{self.GROUP}:\n"
+        passwd = "".join(f"{line}\n" for line in pathlib.Path("/etc/passwd").read_text().splitlines()
+                         if not line.startswith("halo-"))
+        passwd += "".join(f"{name}:x:{uid}:{self.GROUP}::/:/usr/sbin/nologin\n" for name, uid in self.USERS.items())
+        for name, text in (("group", group), ("passwd", passwd)):
+            (network.folder / name).write_text(text)
+            (network.folder / name).chmod(0o644)
+            for host in network.hosts.values():
+                host.run(["mount", "--bind", network.folder / name, f"/etc/{name}"], check=True)
 
     def start(self, host):
         state = host.folder / "state"
         state.mkdir(exist_ok=True)
-        return host.start([self._build / "bin" / "haloctl", "node", "-c", self._file, "--run", "/run/halo",
-                           "--state", state], log=host.folder / "daemon.log")
+        programs = self.programs_of.get(host.name, self._build / "bin")
+        return host.start([programs / "haloctl", "node", "-c", self._file, "--run", "/run/halo",
+                           "--state", state], log=host.folder / "daemon.log",
+                          env={"HALO_SANDBOX": "kill"})  # A system call that a daemon's list lacks ends it.
 
 
 def known(build):

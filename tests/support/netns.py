@@ -237,7 +237,7 @@ class Network:
     Drops are made where packets come in, so that a sender notices nothing, as on a real network.
     """
 
-    def __init__(self, hosts, links=1, mtu=1500):
+    def __init__(self, hosts, links=1, mtu=1500, host_type=Host):
         self.folder = scratch_folder()
         self.links = links
         self.hosts = {}
@@ -246,7 +246,7 @@ class Network:
         try:
             self._switch = Host("switch", 0, self.folder / "switch")
             for number in range(1, hosts + 1):
-                self.hosts[number] = Host(f"node{number}", number, self.folder / f"node{number}")
+                self.hosts[number] = host_type(f"node{number}", number, self.folder / f"node{number}")
             self._wire(mtu)
         except BaseException:
             self.close()

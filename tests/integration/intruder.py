@@ -1,0 +1,192 @@
+#!/usr/bin/python3
+"""What a user of the machine who is nobody to Halo tries, as that user.
+
+    intruder.py look RUN STATE FILE...   reads, writes, connects, signals and traces what it can find; a line for each success
+    intruder.py harm KIND SOCKET         does that to a socket for as long as it lives; a line "begun" when it has begun
+    intruder.py ask SOCKET               what the daemon answers to {"get": "status"}
+"""
+import ctypes
+import os
+import pathlib
+import resource
+import select
+import socket
+import sys
+
+GREETING = bytes([0xFF, 0, 0, 0, 0, 0, 0, 0, 1, 0x7F, 3, 1]) + b"NULL".ljust(20, b"\0") + bytes(32)
+_READY = bytes([5]) + b"READY" + bytes([11]) + b"Socket-Type" + bytes([0, 0, 0, 6]) + b"DEALER"
+READY = bytes([0x04, len(_READY)]) + _READY
+
+
+def tell(*words):
+    print(*words, flush=True)
+
+
+def connect(path):
+    peer = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    peer.connect(path)
+    return peer
+
+
+def files_below(*roots):
+    for root in roots:
+        path = pathlib.Path(root)
+        yield path
+        try:
+            if path.is_dir():
+                yield from files_below(*path.iterdir())
+        except PermissionError:
+            pass
+
+
+def look(run, state, files):
+    libc = ctypes.CDLL(None, use_errno=True)
+    for path in files_below(run, state, *files):
+        name = str(path)
+        try:
+            if path.is_socket():
+                connect(name)
+                tell("connected", name)
+                continue
+            if path.is_dir():
+                (path / "planted").touch()
+                tell("planted", name)
+                continue
+        except OSError:
+            continue
+        for mode, what in (("rb", "read"), ("ab", "wrote")):
+            try:
+                open(name, mode).close()
+                tell(what, name)
+            except OSError:
+                pass
+    for path in files_below("/dev/shm"):
+        if path.is_file():
+            tell("found", path)
+    for pid in filter(str.isdigit, os.listdir("/proc")):
+        try:
+            name = pathlib.Path(f"/proc/{pid}/comm").read_text().strip()
+        except OSError:
+            continue
+        if name not in ("ringd", "cpgd", "quorumd", "cmapd", "haloctl"):
+            continue
+        for part in ("mem", "environ", "maps", "fd/3"):
+            try:
+                open(f"/proc/{pid}/{part}", "rb").close()
+                tell("opened", f"/proc/{name}/{part}")
+            except OSError:
+                pass
+        try:
+            os.kill(int(pid), 0)
+            tell("signalled", name)
+        except OSError:
+            pass
+        if libc.ptrace(16, int(pid), 0, 0) == 0:  # PTRACE_ATTACH
+            tell("traced", name)
+    tell("looked")
+
+
+def connections(path):
+    """As many as there can be, silent."""
+    resource.setrlimit(resource.RLIMIT_NOFILE, (resource.getrlimit(resource.RLIMIT_NOFILE)[1],) * 2)
+    held = []
+    while len(held) < 5000:
+        try:
+            held.append(connect(path))
+        except BlockingIOError:
+            pass
+    tell("begun")
+    while True:
+        for peer in held:
+            if select.select([peer], [], [], 0)[0] and not peer.recv(1 << 16):
+                peer.close()
+                held[held.index(peer)] = connect(path)
+
+
+def flood(path):
+    """Frames without end, and nothing is read."""
+    begun = False
+    while True:
+        try:
+            peer = connect(path)
+            peer.sendall(GREETING + READY)
+            while True:
+                peer.sendall((bytes([0, 200]) + os.urandom(200)) * 300)
+                begun = begun or tell("begun") is None
+        except OSError:
+            begun = begun or tell("begun") is None
+
+
+def half_frames(path):
+    """Long messages that never end, on many connections."""
+    held = []
+    for _ in range(300):
+        peer = connect(path)
+        peer.setblocking(False)
+        try:
+            peer.send(GREETING + READY + bytes([2]) + (1 << 20).to_bytes(8, "big") + bytes(1 << 19))
+        except OSError:
+            pass
+        held.append(peer)
+    tell("begun")
+    while True:
+        for peer in held:
+            try:
+                peer.send(bytes(4096))
+            except OSError:
+                pass
+
+
+def wrong_lengths(path):
+    """Lengths beyond all bounds, commands that are none, bits that are reserved."""
+    frames = [bytes([2]) + b"\xff" * 8, bytes([6]) + b"\xff" * 8, bytes([4, 255]) + bytes(255), bytes([0xF8, 1, 0]),
+              bytes([2]) + (21 << 20).to_bytes(8, "big"), bytes([1, 0]), bytes([4, 6, 5]) + b"READY"]
+    number = 0
+    while True:
+        try:
+            peer = connect(path)
+            peer.sendall(GREETING[:number % 65] if number % 3 == 0 else GREETING + READY + frames[number % len(frames)])
+            peer.close()
+        except OSError:
+            pass
+        number += 1
+        if number == 100:
+            tell("begun")
+
+
+def ask(path):
+    import zmq  # The only one that needs it.
+    peer = zmq.Context().socket(zmq.DEALER)
+    peer.connect("ipc://" + path)
+    peer.send(b'{"get": "status"}')
+    tell(peer.recv().decode() if peer.poll(10_000) else "no answer")
+    os._exit(0)
+
+
+def ask_without_reading(path):
+    """Questions to a status socket without end; no answer is read."""
+    import zmq
+    context = zmq.Context()
+    peers = []
+    for _ in range(20):
+        peers.append(context.socket(zmq.DEALER))
+        peers[-1].rcvhwm = peers[-1].sndhwm = 10
+        peers[-1].connect("ipc://" + path)
+    number = 0
+    while True:
+        for peer in peers:
+            if peer.poll(0, zmq.POLLOUT):
+                peer.send(b'{"get": "counters"}' if number % 2 else b"{" * 4000)
+            number += 1
+            if number == 2000:
+                tell("begun")
+
+
+if __name__ == "__main__":
+    if sys.argv[1] == "look":
+        look(sys.argv[2], sys.argv[3], sys.argv[4:])
+    elif sys.argv[1] == "ask":
+        ask(sys.argv[2])
+    else:
+        {"connections": connections, "flood": flood, "half-frames": half_frames, "wrong-lengths": wrong_lengths,
+         "ask-without-reading": ask_without_reading}[sys.argv[2]](sys.argv[3])

@@ -1,0 +1,211 @@
+"""Debian's unmodified Pacemaker on a cluster of the lab: its daemons on each host, a fencing device that the test works,
+and what crm_mon says."""
+import os
+import pathlib
+import shutil
+import signal
+import threading
+import xml.etree.ElementTree
+
+import lab
+import netns
+
+PROGRAMS = ("pacemakerd", "crm_mon", "cibadmin", "crm_resource")
+DAEMONS = ("pacemakerd", "pacemaker-based", "pacemaker-fenced", "pacemaker-execd", "pacemaker-attrd",
+           "pacemaker-schedulerd", "pacemaker-controld")
+# Names in /proc/<pid>/comm are cut.
+COMMS = tuple(name[:15] for name in DAEMONS)
+USER, GROUP = "hacluster", "haclient"
+
+# The device: asks the test to kill a host, and waits until that is done.
+FENCE_AGENT = """#!/bin/sh
+folder={folder}
+while read -r line; do
+    case $line in
+        action=*) action=${{line#*=}} ;;
+        nodename=*|port=*|plug=*) node=${{line#*=}} ;;
+    esac
+done
+case ${{1:-}} in metadata) action=metadata ;; esac
+case $action in
+    metadata)
+        cat <<'XML'
+<?xml version="1.0" ?>
+<resource-agent name="fence_lab" shortdesc="The lab's power switch">
+<parameters><parameter name="port" unique="0" required="0"><content type="string"/></parameter></parameters>
+<actions><action name="on"/><action name="off"/><action name="reboot"/><action name="status"/><action name="monitor"/>
+<action name="list"/><action name="metadata"/></actions>
+</resource-agent>
+XML
+        ;;
+    monitor|status|list|on) ;;
+    off|reboot)
+        touch "$folder/asked.$node"
+        n=0
+        while ! [ -e "$folder/done.$node" ]; do
+            n=$((n+1))
+            [ $n -lt 1200 ] || exit 1
+            sleep 0.05
+        done
+        rm -f "$folder/done.$node"
+        ;;
+esac
+exit 0
+"""
+
+
+def missing():
+    for program in PROGRAMS:
+        if shutil.which(program) is None:
+            return f"needs {program} (Debian packages pacemaker, pacemaker-cli-utils, pacemaker-resource-agents)"
+    if not pathlib.Path("/usr/lib/ocf/resource.d/pacemaker/Dummy").exists():
+        return "needs Debian's package pacemaker-resource-agents"
+    return None
+
+
+class Pacemaker:
+    """Pacemaker on all hosts of a cluster, or on some. Ends with the cluster."""
+
+    def __init__(self, cluster):
+        self.cluster, self.hosts = cluster, cluster.hosts
+        self.environment = {**cluster.engine.environment, "PCMK_logfile": "/var/log/pacemaker/pacemaker.log",
+                            "PCMK_debug": "no", "HA_LOGFACILITY": "none", "PCMK_logfacility": "none"}
+        self._power = cluster.network.folder / "power"
+        self._power.mkdir()
+        self._processes = {}
+        self.fenced = []
+        for host in self.hosts.values():
+            self._prepare(host)
+        self._ends = threading.Event()
+        self._operator = threading.Thread(target=self._operate, daemon=True)
+        self._operator.start()
+
+    def _prepare(self, host):
+        agent = host.folder / "sbin"
+        for folder in (agent, host.folder / "sbin.work"):
+            folder.mkdir()
+        script = agent / "fence_lab"
+        script.write_text(FENCE_AGENT.format(folder=self._power))
+        script.chmod(0o755)
+        host.run(["sh", "-ec", f"""
+            mount -t tmpfs tmpfs {host.folder}/sbin.work
+            mkdir {host.folder}/sbin.work/upper {host.folder}/sbin.work/work
+            cp {script} {host.folder}/sbin.work/upper/
+            mount -t overlay overlay -o lowerdir=/usr/sbin,upperdir={host.folder}/sbin.work/upper,workdir={host.folder}/sbin.work/work /usr/sbin
+            for folder in /var/lib/pacemaker /var/log/pacemaker; do
+                mkdir -p $folder
+                mount -t tmpfs -o mode=750 tmpfs $folder
+                chown {USER}:{GROUP} $folder
+            done
+            for folder in blackbox cib cores pengine; do
+                install -d -m 750 -o {USER} -g {GROUP} /var/lib/pacemaker/$folder
+            done
+            install -d -m 750 -o {USER} -g {GROUP} /run/crm
+            install -d -m 755 /run/resource-agents
+        """], check=True)
+
+    def _operate(self):
+        """Works the power switch: a host that is to be off has no process more."""
+        while not self._ends.wait(0.02):
+            for asked in self._power.glob("asked.*"):
+                name = asked.name.partition(".")[2]
+                asked.unlink()
+                number = next(n for n, host in self.hosts.items() if host.name == name)
+                self.power_off(number)
+                self.fenced.append(name)
+                (self._power / f"done.{name}").touch()
+
+    def power_off(self, number):
+        self.hosts[number].signal_all(signal.SIGKILL)
+        self.cluster._supervisors.pop(number, None)
+        self._processes.pop(number, None)
+
+    def close(self):
+        self._ends.set()
+        self._operator.join()
+
+    def start(self, *numbers):
+        for number in numbers or self.hosts:
+            host = self.hosts[number]
+            self._processes[number] = host.start(["pacemakerd"], log=host.folder / "pacemaker.out.log",
+                                                 env=self.environment)
+
+    def stop(self, number, seconds=90):
+        self._processes.pop(number).stop(seconds)
+
+    def kill(self, number):
+        """All of Pacemaker's daemons on a host at once, and pacemakerd first, so that it restarts none."""
+        self._processes.pop(number, None)
+        for name in COMMS:
+            for pid in self.hosts[number].pids(name):
+                try:
+                    os.kill(pid, signal.SIGKILL)
+                except ProcessLookupError:
+                    pass
+
+    # Commands
+
+    def run(self, number, argv, seconds=60, check=True, text_in=None):
+        return self.hosts[number].run(argv, seconds=seconds, check=check, env=self.environment, text_in=text_in)
+
+    def configure(self, number, *properties, resources=""):
+        """Properties NAME=VALUE, and resources as XML."""
+        for each in properties:
+            name, _, value = each.partition("=")
+            self.run(number, ["crm_attribute", "--type", "crm_config", "--name", name, "--update", value])
+        if resources:
+            self.run(number, ["cibadmin", "--create", "--scope", "resources", "--xml-text", resources])
+
+    def monitor(self, number):
+        """crm_mon's XML, or None while Pacemaker does not answer."""
+        result = self.run(number, ["crm_mon", "-1", "--output-as", "xml"], check=False)
+        if result.returncode != 0:
+            return None
+        return xml.etree.ElementTree.fromstring(result.stdout)
+
+    def online(self, number):
+        """Names of the nodes that are online and not pending, as this host sees it; None while it does not."""
+        tree = self.monitor(number)
+        if tree is None:
+            return None
+        return sorted(node.get("name") for node in tree.findall("./nodes/node")
+                      if node.get("online") == "true" and node.get("pending") == "false"
+                      and node.get("unclean") == "false")
+
+    def where(self, number, resource):
+        """The host on which a resource runs, as another one sees it; None: nowhere, or on several."""
+        tree = self.monitor(number)
+        if tree is None:
+            return None
+        nodes = {node.get("name") for found in tree.iter("resource")
+                 if found.get("id") == resource and found.get("active") == "true"
+                 and found.get("blocked") == "false" and found.get("failed") == "false"
+                 for node in found.findall("node")}
+        return nodes.pop() if len(nodes) == 1 else None
+
+    def wait_online(self, numbers, seconds=120):
+        names = sorted(self.hosts[n].name for n in numbers)
+        for number in numbers:
+            lab.wait_for(lambda: self.online(number) == names, seconds, f"{names} online, as seen by {number}; last "
+                         f"seen {self.online(number)}")
+
+    def wait_where(self, seen_by, resource, names, seconds=120):
+        return lab.wait_for(lambda: self.where(seen_by, resource) in names and self.where(seen_by, resource), seconds,
+                            f"{resource} runs on one of {names}, as seen by {seen_by}")
+
+    def print_logs(self):
+        for host in self.hosts.values():
+            for name, text in (("out", (host.folder / "pacemaker.out.log")),):
+                if text.exists():
+                    print(f"--- {host.name} pacemaker {name}", *text.read_text(errors="replace").splitlines()[-30:], sep="\n")
+            try:
+                log = host.run(["tail", "-n", "60", "/var/log/pacemaker/pacemaker.log"]).stdout
+                print(f"--- {host.name} pacemaker.log", log, sep="\n")
+            except (netns.LabError, OSError):
+                pass
+
+
+DUMMY = """<primitive id="{name}" class="ocf" provider="pacemaker" type="Dummy">
+<operations><op id="{name}-m" name="monitor" interval="10s"/></operations></primitive>"""
+FENCING = """<primitive id="power" class="stonith" type="fence_lab"><instance_attributes id="power-a">
+<nvpair id="power-any" name="pcmk_host_check" value="none"/></instance_attributes></primitive>"""

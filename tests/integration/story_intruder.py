@@ -1,0 +1,105 @@
+#!/usr/bin/python3
+"""A user of the machine who is nobody to Halo reads, changes and disturbs nothing: no daemon is root or has a
+capability, only the public sockets can be connected to and say no, and whatever he does there harms only himself."""
+import pathlib
+import re
+import subprocess
+
+import lab
+
+HERE = pathlib.Path(__file__).parent
+NOBODY = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "--"]
+INTRUDER = [*NOBODY, "python3", "-B"]
+PUBLIC = ("cpg", "quorum", "cmap")
+# Bytes that a daemon may grow by while it is attacked: what its bounds allow one user, and some for the allocator.
+GROWTH_MAX = 160 << 20
+# How long each attack lasts at least, in messages that the members must still get.
+MESSAGES = 1000
+
+
+def field(pid, name):
+    return re.search(rf"^{name}:\s*(.*)$", pathlib.Path(f"/proc/{pid}/status").read_text(), re.MULTILINE).group(1)
+
+
+def check_privileges(cluster, host):
+    for name in cluster.engine.daemons:
+        for pid in host.pids(name):
+            uids = set(field(pid, "Uid").split())
+            wanted = {str(cluster.engine.USERS[f"halo-{name}"])} if cluster.engine.runs_as_users() else {"0"}
+            assert uids == wanted, f"{name} runs as {uids}, not as {wanted}"
+            for sets in ("CapInh", "CapPrm", "CapEff", "CapAmb"):
+                assert int(field(pid, sets), 16) == 0, f"{name}: {sets} {field(pid, sets)}"
+            assert field(pid, "NoNewPrivs") == "1" and field(pid, "Seccomp") == "2", name
+            for task in pathlib.Path(f"/proc/{pid}/task").iterdir():
+                status = (task / "status").read_text()
+                assert re.search(r"^CapEff:\s*0+$", status, re.MULTILINE), f"{name}: a thread kept capabilities"
+                assert re.search(r"^Seccomp:\s*2$", status, re.MULTILINE), f"{name}: a thread has no filter"
+
+
+def resident(pid):
+    return int(field(pid, "VmRSS").split()[0]) << 10
+
+
+def look(cluster, host):
+    state, key = host.folder / "state", cluster.network.folder / "key"
+    result = host.run([*INTRUDER, HERE / "intruder.py", "look", "/run/halo", state, key], seconds=60, check=True)
+    found = result.stdout.split("\n")
+    print(*found, sep="\n")
+    sockets = {f"connected /run/halo/{name}" for name in (*PUBLIC, *(f"{d}.status" for d in cluster.engine.daemons))}
+    unexpected = set(found) - sockets - {"looked", ""}
+    if not cluster.engine.runs_as_users():
+        unexpected.discard("connected /run/halo/ring")  # Refused by credentials alone.
+    assert "looked" in found and not unexpected, f"the intruder got at: {unexpected}"
+    for name in cluster.engine.daemons:
+        if host.pids(name):
+            answer = host.run([*INTRUDER, HERE / "intruder.py", "ask", f"/run/halo/{name}.status"], seconds=30)
+            assert "permission denied for uid 65534" in answer.stdout, f"{name} told him: {answer.stdout}{answer.stderr}"
+
+
+def harm(cluster, host, loads, kind, socket):
+    pids = {name: host.pids(name) for name in cluster.engine.daemons}
+    before = {pid: resident(pid) for found in pids.values() for pid in found}
+    attack = host.start([*INTRUDER, HERE / "intruder.py", "harm", kind, f"/run/halo/{socket}"],
+                        stdout=subprocess.PIPE, log=host.folder / f"intruder.{kind}.{socket}.err")
+    line = attack.stdout.readline()
+    assert line == b"begun\n", f"{kind} at {socket}: the intruder could not begin: {line}"
+    cluster.wait_progress(loads, MESSAGES)
+    # A client that comes meanwhile is served.
+    shown = lab.wait_for(lambda: cluster.status(host.number), lab.SOON, f"status during {kind} at {socket}")
+    assert shown, kind
+    grown = {name: resident(pid) - before[pid] for name, found in pids.items() for pid in found}
+    assert attack.alive(), f"{kind} at {socket}: the intruder ended by itself"
+    attack.signal(9)
+    attack.wait(10)
+    assert {name: host.pids(name) for name in cluster.engine.daemons} == pids, f"{kind} at {socket}: a daemon died"
+    print(f"{kind} at {socket}: grown by", {name: f"{size >> 20} MiB" for name, size in grown.items()})
+    assert all(size < GROWTH_MAX for size in grown.values()), f"{kind} at {socket}: grown by {grown}"
+
+
+def story(cluster):
+    cluster.start()
+    loads = cluster.load(rate=500)
+    cluster.wait_members(loads, [1, 2])
+    host = cluster.hosts[1]
+    log = host.folder / "daemon.log"
+    check_privileges(cluster, host)
+    look(cluster, host)
+
+    formed = log.read_text(errors="replace").count("ring formed")
+    for socket in PUBLIC:
+        if not (pathlib.Path(f"/proc/{host.init}/root/run/halo") / socket).exists():
+            continue
+        for kind in ("connections", "flood", "half-frames", "wrong-lengths"):
+            harm(cluster, host, loads, kind, socket)
+    for name in cluster.engine.daemons:
+        if host.pids(name):
+            harm(cluster, host, loads, "ask-without-reading", f"{name}.status")
+    cluster.wait_members(loads, [1, 2])
+    assert log.read_text(errors="replace").count("ring formed") == formed, "the ring was formed anew"
+    check_privileges(cluster, host)
+    cluster.drain()
+    cluster.judge(least_messages=5000)
+
+
+if __name__ == "__main__":
+    lab.main(story, nodes=2)
