@@ -88,10 +88,10 @@ def main():
     parser.add_argument("--engines", default="halo,corosync")
     options = parser.parse_args()
     known = engines.known(options.build.resolve())
-    reason = netns.missing_rights() or pacemaker.missing()
-    if reason:
-        sys.exit(f"failover.py: {reason}")
     for name in options.engines.split(","):
+        reason = netns.missing_rights() or pacemaker.missing(known[name])
+        if reason:
+            sys.exit(f"failover.py: {name}: {reason}")
         measure(known[name], options.build.resolve(), options.rounds)
 
 

@@ -251,13 +251,13 @@ def _options(description):
     return parser.parse_args()
 
 
-def main(story, nodes=3, links=1, loads=True, missing=lambda: None):
+def main(story, nodes=3, links=1, loads=True, missing=lambda engine: None):
     """Runs the story; the exit code is ctest's."""
     description = (sys.modules["__main__"].__doc__ or story.__name__).strip()
     options = _options(description)
     build = options.build.resolve()
     engine = engines.known(build)[options.engine]
-    reason = netns.missing_rights() or engine.missing() or missing()
+    reason = netns.missing_rights() or engine.missing() or missing(engine)
     if not reason and loads and not (build / "bin" / "cpg_load").exists():
         reason = f"{build}/bin/cpg_load is not built"
     if reason:

@@ -54,7 +54,12 @@ exit 0
 """
 
 
-def missing():
+def missing(engine):
+    """Why it cannot run here, or None."""
+    for name in ("libcpg.so.4", "libquorum.so.5", "libcmap.so.4", "libcfg.so.7"):
+        folder = engine.environment.get("LD_LIBRARY_PATH")
+        if folder and not (pathlib.Path(folder) / name).exists():
+            return f"needs {name}, which {folder} does not have"
     for program in PROGRAMS:
         if shutil.which(program) is None:
             return f"needs {program} (Debian packages pacemaker, pacemaker-cli-utils, pacemaker-resource-agents)"

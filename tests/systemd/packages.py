@@ -57,6 +57,7 @@ def check_contents(packages):
             assert not path.startswith(("./usr/local", "./home", "./tmp")), f"{package.name}: {line}"
             # Corosync's packages stay installed beside ours.
             assert not re.match(r"\./usr/(lib/[^/]+/libc(pg|map|fg)|include/corosync)", path), f"{package.name}: {line}"
+        assert re.search(r"\./usr/share/doc/[^/]+/copyright$", listing, re.MULTILINE), f"{package.name}: no copyright"
         control = subprocess.run(["dpkg-deb", "-f", package], capture_output=True, text=True, check=True).stdout
         for key in ("Package", "Version", "Architecture", "Maintainer", "Description", "Section"):
             assert re.search(rf"^{key}: \S", control, re.MULTILINE), f"{package.name}: no {key}\n{control}"
@@ -177,6 +178,21 @@ def restart_alone(hosts, daemons):
     assert host.property("halo.service", "ActiveEnterTimestampMonotonic") == began, "halo.service was restarted"
 
 
+def watchdog(host):
+    """A daemon that hangs is killed and started again, and its clients go on."""
+    folder = "/etc/systemd/system/cpgd.service.d"
+    host.run(["sh", "-ec", f"mkdir {folder}; printf '[Service]\\nWatchdogSec=1s\\n' > {folder}/watchdog.conf"], check=True)
+    host.systemctl("daemon-reload")
+    host.systemctl("restart", "cpgd.service")
+    old = pid_of(host, "cpgd")
+    host.systemctl("kill", "--signal=STOP", "cpgd.service")
+    netns.wait_for(lambda: pid_of(host, "cpgd") not in (0, old), SOON, "the watchdog has had cpgd restarted")
+    host.wait_active("cpgd.service")
+    assert "Watchdog timeout" in host.journal("-u", "cpgd.service"), host.journal("-u", "cpgd.service")
+    host.run(["rm", "-r", folder], check=True)
+    host.systemctl("daemon-reload")
+
+
 def story(network, build, folder):
     hosts = list(network.hosts.values())
     first, later = folder / "first", folder / "later"
@@ -202,6 +218,8 @@ def story(network, build, folder):
     load = Load(hosts, build)
     load.wait_progress(500)
     restart_alone(hosts, [d for d in daemons if d != "ringd"])
+    load.wait_progress(500)
+    watchdog(hosts[1])
     load.wait_progress(500)
     ring = status(hosts[0])["ringd"]["ring"]
     for host in hosts:
