@@ -2,6 +2,7 @@
 
 import os
 import pathlib
+import re
 import shutil
 
 
@@ -27,6 +28,10 @@ class Engine:
 
     def missing(self):
         """Why it cannot run here, or None."""
+
+    def formed(self, nodes):
+        """What a daemon's log says when its ring has so many nodes."""
+        raise NotImplementedError
 
     def pids(self, host):
         return [pid for name in self.daemons for pid in host.pids(name)]
@@ -59,6 +64,9 @@ class Corosync(Engine):
         host.run(["sh", "-ec", "mkdir -p /var/lib/corosync; mount -t tmpfs tmpfs /var/lib/corosync"], check=True)
         return host.start(["corosync", "-f", "-c", self._file], log=host.folder / "daemon.log")
 
+    def formed(self, nodes):
+        return re.compile(rf"Sync members\[{nodes}\]")
+
 
 class Halo(Engine):
     """The programs of a build folder, run by `haloctl node` as on a machine without systemd."""
@@ -73,9 +81,9 @@ class Halo(Engine):
         self.environment = {"LD_LIBRARY_PATH": str(self._build / "lib")}
 
     def missing(self):
-        for program in ("ringd", "cpgd", "haloctl"):
-            if not (self._build / "bin" / program).exists():
-                return f"{self._build}/bin/{program} is not built"
+        for file in ("bin/ringd", "bin/cpgd", "bin/haloctl", "lib/libcpg.so.4"):
+            if not (self._build / file).exists():
+                return f"{self._build}/{file} is not built"
         return None
 
     def prepare(self, network):
@@ -117,6 +125,10 @@ class Halo(Engine):
         return host.start([programs / "haloctl", "node", "-c", self._file, "--run", "/run/halo",
                            "--state", state], log=host.folder / "daemon.log",
                           env={"HALO_SANDBOX": "kill"})  # A system call that a daemon's list lacks ends it.
+
+    def formed(self, nodes):
+        members = " ".join(str(n) for n in range(1, nodes + 1))
+        return re.compile(rf'ring formed.* MEMBERS="?{members}"?(\s|$)', re.MULTILINE)
 
 
 def known(build):
