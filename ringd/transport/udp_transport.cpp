@@ -427,6 +427,12 @@ const UdpTransport::Peer* UdpTransport::find_peer(base::NodeId node) const {
     return at != peers_.end() && at->node == node ? &*at : nullptr;
 }
 
+UdpTransport::Link* UdpTransport::find_link(totem::LinkId id) {
+    const auto at =
+        std::ranges::find(links_, id, [](const Link& link) { return link.config.link; });
+    return at == links_.end() ? nullptr : &*at;
+}
+
 LinkCounters UdpTransport::link_counters(totem::LinkId id) const {
     const auto at =
         std::ranges::find(links_, id, [](const Link& link) { return link.config.link; });
