@@ -112,7 +112,7 @@ bool Program::open() {
 
 // What uidgid {} says now. What "allow" and "disallow" said stays, unless the file says it, too.
 void Program::take_access_rules() {
-    cpgd::Access& access = driver_->access();
+    session::Access& access = driver_->access();
     for (const std::uint32_t uid : of_file_.uids)
         access.uids.erase(uid);
     for (const std::uint32_t gid : of_file_.gids)
