@@ -46,8 +46,12 @@ class CpgClient {
         data.cpg_confchg_fn = confchg;
         data.cpg_totem_confchg_fn = totem;
         data.flags = flags;
-        result = cpg_model_initialize(&handle, CPG_MODEL_V1,
-                                      reinterpret_cast<cpg_model_data_t*>(&data), &seen);
+        // A daemon that does not get to run for two seconds gives CS_ERR_TRY_AGAIN.
+        const auto end = std::chrono::steady_clock::now() + std::chrono::milliseconds{kDeadlineMs};
+        do {
+            result = cpg_model_initialize(&handle, CPG_MODEL_V1,
+                                          reinterpret_cast<cpg_model_data_t*>(&data), &seen);
+        } while (result == CS_ERR_TRY_AGAIN && std::chrono::steady_clock::now() < end);
         if (result == CS_OK) (void)cpg_fd_get(handle, &fd);
     }
     ~CpgClient() { (void)cpg_finalize(handle); }

@@ -30,9 +30,17 @@ ServiceSession::Options resuming(std::chrono::milliseconds time = std::chrono::s
 }
 
 std::unique_ptr<ServiceSession> open(const ServiceSession::Options& options = {.socket = "cmap"}) {
-    auto session = ServiceSession::open(options);
-    REQUIRE(session);
-    return *std::move(session);
+    // A daemon that does not get to run for two seconds gives CS_ERR_TRY_AGAIN.
+    const auto end = std::chrono::steady_clock::now() + std::chrono::milliseconds{kDeadlineMs};
+    for (;;) {
+        auto session = ServiceSession::open(options);
+        if (!session && session.error() == CS_ERR_TRY_AGAIN &&
+            std::chrono::steady_clock::now() < end) {
+            continue;
+        }
+        REQUIRE(session);
+        return *std::move(session);
+    }
 }
 
 std::string asked(ServiceSession& session, std::string_view text) {
