@@ -33,7 +33,8 @@ config::Loaded load(const std::string& text) {
 
 struct World {
     World()
-        : started{.options = {},
+        : started{.daemon = "test",
+                  .options = {},
                   .loaded = load(file(3000)),
                   .log = logging::Log("test", {.journal = false, .to_stderr = false, .file = {}})},
           reload(started, {.prepare =

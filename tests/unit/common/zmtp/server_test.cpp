@@ -76,7 +76,8 @@ struct Served {
         auto created = Server::create(*loop, std::move(*listener), {},
                                       {.connected = [](auto, const auto&) { return true; },
                                        .message = [this](auto, const base::Buffer&) { ++messages; },
-                                       .closed = [](auto, const std::string&) {}});
+                                       .closed = [](auto, const std::string&) {},
+                                       .process_ended = nullptr});
         REQUIRE(created);
         server = std::move(*created);
         loop->at_turn_end([this] { server->flush(); });

@@ -56,7 +56,7 @@ TEST_CASE("the file of a new cluster is one that can be used") {
 }
 
 TEST_CASE("only two nodes may go on alone") {
-    for (const std::size_t count : {1, 2, 3, 4}) {
+    for (const std::uint32_t count : {1u, 2u, 3u, 4u}) {
         std::vector<NewNode> nodes;
         for (std::uint32_t id = 1; id <= count; ++id) {
             nodes.push_back({.id = id,
