@@ -44,7 +44,9 @@ constexpr base::Duration kLeaveMax = std::chrono::seconds(5);
 constexpr const char* kObituaryName = "obituary";
 
 void take_priority(const config::ClusterConfig& config, logging::Log& log) {
-    if (config.system.real_time) {
+    // Who started us may have given it already.
+    const bool is_real_time = (::sched_getscheduler(0) & ~SCHED_RESET_ON_FORK) == SCHED_RR;
+    if (config.system.real_time && !is_real_time) {
         const sched_param priority{.sched_priority = kRealTimePriority};
         if (::sched_setscheduler(0, SCHED_RR | SCHED_RESET_ON_FORK, &priority) != 0) {
             const int reason = errno;

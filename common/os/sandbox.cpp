@@ -3,6 +3,7 @@
 #include <linux/capability.h>
 #include <linux/sched.h>
 #include <linux/seccomp.h>
+#include <sched.h>
 #include <seccomp.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
@@ -107,6 +108,14 @@ Result<void> allow_threads(const Filter& filter) {
                  "clone3");
 }
 
+// libzmq gives each of its threads the ordinary scheduling that it has already, and ends the
+// process when that is refused.
+Result<void> allow_ordinary_scheduling(const Filter& filter) {
+    return added(::seccomp_rule_add(filter.get(), SCMP_ACT_ALLOW, SCMP_SYS(sched_setscheduler), 1,
+                                    SCMP_A1(SCMP_CMP_EQ, SCHED_OTHER)),
+                 "sched_setscheduler");
+}
+
 Result<void> filter_calls(const SandboxSettings& settings) {
     const std::uint32_t otherwise = settings.kills ? SCMP_ACT_KILL_PROCESS : SCMP_ACT_ERRNO(EPERM);
     const Filter filter(::seccomp_init(otherwise), ::seccomp_release);
@@ -117,6 +126,7 @@ Result<void> filter_calls(const SandboxSettings& settings) {
     }
     if (auto done = allow_sockets(filter, settings.has_network); !done) return done;
     if (auto done = allow_threads(filter); !done) return done;
+    if (auto done = allow_ordinary_scheduling(filter); !done) return done;
     if (const int failed = ::seccomp_load(filter.get()); failed != 0)
         return base::fail(Error{.what = "load the system call filter", .code = -failed});
     return {};

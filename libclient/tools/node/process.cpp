@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <linux/capability.h>
+#include <sched.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
@@ -57,8 +58,8 @@ bool set_environment(const Program& program) {
 
 // Refused is no reason not to start: the daemon says what it lacks.
 void raise_limits(const Limits& limits) {
-    if (!limits.real_time) return;
-    constexpr rlim_t kRealTimePriority = 1;
+    if (!limits.is_raised) return;
+    constexpr int kRealTimePriority = 1;
     constexpr rlim_t kNiceMost = 40;  // Down to -20 (getrlimit(2)).
     const auto raise = [](int resource, rlim_t value) {
         const rlimit limit{.rlim_cur = value, .rlim_max = value};
@@ -67,6 +68,8 @@ void raise_limits(const Limits& limits) {
     raise(RLIMIT_RTPRIO, kRealTimePriority);
     raise(RLIMIT_NICE, kNiceMost);
     raise(RLIMIT_MEMLOCK, RLIM_INFINITY);
+    const sched_param priority{.sched_priority = kRealTimePriority};
+    if (limits.real_time) (void)::sched_setscheduler(0, SCHED_RR | SCHED_RESET_ON_FORK, &priority);
 }
 
 // One capability goes along with the new user and through exec; the daemon drops it once its

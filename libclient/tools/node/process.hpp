@@ -15,7 +15,8 @@ namespace node {
 
 // What an ordinary user may not give himself.
 struct Limits {
-    bool real_time = false;    // RLIMIT_RTPRIO, RLIMIT_NICE, RLIMIT_MEMLOCK.
+    bool is_raised = false;    // RLIMIT_RTPRIO, RLIMIT_NICE, RLIMIT_MEMLOCK.
+    bool real_time = false;    // The priority itself: a container may refuse the limit and not it.
     bool net_buffers = false;  // CAP_NET_ADMIN, for socket buffers above the system's maximum.
 };
 

@@ -250,7 +250,8 @@ void Supervisor::start_daemon(Daemon& daemon) {
         std::chrono::duration_cast<std::chrono::microseconds>(settings_.watchdog).count();
     program.identity = daemon.identity;
     const bool is_ring = &daemon == &daemons_.front();
-    if (::geteuid() == 0) program.limits = {.real_time = is_ring, .net_buffers = is_ring};
+    if (is_ring && ::geteuid() == 0)
+        program.limits = {.is_raised = true, .real_time = settings_.real_time, .net_buffers = true};
     daemon.restart_at.reset();
     daemon.fed_until.reset();
     daemon.is_ready = false;

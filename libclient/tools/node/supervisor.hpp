@@ -29,6 +29,7 @@ struct Settings {
     std::optional<base::NodeId> node_id;
     std::string user_prefix;    // Users of the daemons when we are root: <prefix>-ringd and so on.
     std::string group;          // Of them all.
+    bool real_time = false;     // Of ringd.
     std::string key_file;       // Which root reads for ringd; empty: none is needed.
     base::Duration watchdog{};  // 0: none.
 };
