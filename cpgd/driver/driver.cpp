@@ -234,7 +234,10 @@ void Driver::store_snapshot() {
 bool Driver::on_connected(zmtp::ServerConnectionId id, const zmtp::PeerCredentials& peer) {
     const auto pid = static_cast<std::uint32_t>(peer.pid);
     if (!access_.allows(peer)) {
-        log_.info("client is not allowed, refusing", {{"UID", peer.uid}, {"GID", peer.gid}});
+        if (const auto suppressed = refusals_.admit(os::now(), peer.uid)) {
+            log_.info("client is not allowed, refusing",
+                      {{"UID", peer.uid}, {"GID", peer.gid}, {"SUPPRESSED", *suppressed}});
+        }
         refused_.insert(id);
         return true;
     }

@@ -15,6 +15,7 @@
 #include <string>
 
 #include "common/log/log.hpp"
+#include "common/log/rate_limit.hpp"
 #include "common/os/event_loop.hpp"
 #include "common/ring_client/stream_client.hpp"
 #include "common/session/access.hpp"
@@ -85,6 +86,7 @@ class Driver {
     std::unique_ptr<zmtp::Server> clients_;
     std::map<zmtp::ServerConnectionId, std::uint32_t> pids_;  // Of the connections: kernel's.
     std::set<zmtp::ServerConnectionId> refused_;              // Told so when they say hello.
+    logging::RateLimit refusals_;                             // Lines about them, by uid.
     std::vector<zmtp::ServerConnectionId> overflowed_;        // In this turn.
     ProcessWatch processes_;
     std::unique_ptr<ring::StreamClient> stream_;

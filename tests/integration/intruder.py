@@ -9,7 +9,6 @@ import ctypes
 import os
 import pathlib
 import resource
-import select
 import socket
 import sys
 
@@ -96,11 +95,17 @@ def connections(path):
         except BlockingIOError:
             pass
     tell("begun")
-    while True:
-        for peer in held:
-            if select.select([peer], [], [], 0)[0] and not peer.recv(1 << 16):
-                peer.close()
-                held[held.index(peer)] = connect(path)
+    while True:  # Who is turned away comes again.
+        for index, peer in enumerate(held):
+            try:
+                if peer.recv(1 << 16, socket.MSG_DONTWAIT):
+                    continue
+            except BlockingIOError:
+                continue
+            except OSError:
+                pass
+            peer.close()
+            held[index] = connect(path)
 
 
 def flood(path):

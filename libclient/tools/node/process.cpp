@@ -60,6 +60,7 @@ bool set_environment(const Program& program) {
 void raise_limits(const Limits& limits) {
     if (!limits.is_raised) return;
     constexpr int kRealTimePriority = 1;
+    constexpr int kNiceWithoutRealTime = -20;
     constexpr rlim_t kNiceMost = 40;  // Down to -20 (getrlimit(2)).
     const auto raise = [](int resource, rlim_t value) {
         const rlimit limit{.rlim_cur = value, .rlim_max = value};
@@ -69,7 +70,8 @@ void raise_limits(const Limits& limits) {
     raise(RLIMIT_NICE, kNiceMost);
     raise(RLIMIT_MEMLOCK, RLIM_INFINITY);
     const sched_param priority{.sched_priority = kRealTimePriority};
-    if (limits.real_time) (void)::sched_setscheduler(0, SCHED_RR | SCHED_RESET_ON_FORK, &priority);
+    if (limits.real_time && ::sched_setscheduler(0, SCHED_RR | SCHED_RESET_ON_FORK, &priority) != 0)
+        (void)::setpriority(PRIO_PROCESS, 0, kNiceWithoutRealTime);
 }
 
 // One capability goes along with the new user and through exec; the daemon drops it once its
