@@ -128,7 +128,7 @@ class Halo(Engine):
 
     def formed(self, nodes):
         members = " ".join(str(n) for n in range(1, nodes + 1))
-        return re.compile(rf'ring formed.* MEMBERS="?{members}"?(\s|$)', re.MULTILINE)
+        return re.compile(rf'ring formed.* MEMBERS="?{members}"?(\s|$)', re.MULTILINE | re.IGNORECASE)
 
 
 def known(build):
