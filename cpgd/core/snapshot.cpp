@@ -75,9 +75,13 @@ void write_session(FrameWriter& writer, const ClientSession& session) {
     writer.write(session.acknowledged);
     writer.write_count(session.queue.size());
     for (const auto& queued : session.queue) {
-        const base::Buffer frame = protocol::cpg::encode(protocol::cpg::CpgdFrame{queued.event});
-        writer.write_count(frame.size());
-        writer.write_bytes(frame.bytes());
+        const auto* delivered = std::get_if<protocol::cpg::Delivered>(&queued.event.what);
+        const base::Buffer payload = delivered == nullptr ? base::Buffer{} : delivered->payload;
+        const base::Buffer head =
+            protocol::cpg::encode_header(protocol::cpg::CpgdFrame{queued.event});
+        writer.write_count(head.size() + payload.size());
+        writer.write_bytes(head.bytes());
+        writer.write_bytes(payload.bytes());
     }
 }
 
@@ -137,7 +141,11 @@ std::optional<State> read_state(FrameReader& reader) {
 
 base::Buffer Core::snapshot() const {
     INVARIANT(can_snapshot());
-    FrameWriter writer(kUsualBytes);
+    std::size_t queued_bytes = 0;
+    for (const auto& [id, client] : clients_) {
+        queued_bytes += client.queued_bytes;
+    }
+    FrameWriter writer(kUsualBytes + queued_bytes);
     writer.write(kSnapshotVersion);
     writer.write_node(self_);
     writer.write(incarnation_.value());

@@ -11,10 +11,12 @@ namespace {
 
 namespace api = protocol::cpg;
 
-// ringd keeps and, unacknowledged, sends a few MiB. A snapshot frees that, and costs a copy of what
-// clients have not acknowledged; with nothing new there is none.
-constexpr std::size_t kUnstoredBytesMax = std::size_t{1} << 20u;
-constexpr base::Duration kUnstoredTimeMax = std::chrono::milliseconds{50};
+// ringd keeps what is in no snapshot. A snapshot frees that, and costs a copy of what clients have
+// not acknowledged: early when that is less than what it frees, late when it is more.
+constexpr std::size_t kUnstoredBytesMin = std::size_t{1} << 20u;
+constexpr std::size_t kUnstoredBytesMax = std::size_t{4} << 20u;
+constexpr base::Duration kUnstoredTimeMin = std::chrono::milliseconds{50};
+constexpr base::Duration kUnstoredTimeMax = std::chrono::milliseconds{500};
 
 // Above the hard bound of a session's events, which the core watches.
 zmtp::Limits limits_of(const cpg::Config& config) {
@@ -191,7 +193,8 @@ void Driver::watch_processes() {
 std::optional<base::Instant> Driver::next_deadline() const {
     std::optional<base::Instant> next = core_.next_deadline();
     if (!unstored_since_ || !core_.can_snapshot()) return next;
-    const base::Instant store_at = *unstored_since_ + kUnstoredTimeMax;
+    const base::Instant store_at =
+        *unstored_since_ + (is_snapshot_cheap() ? kUnstoredTimeMin : kUnstoredTimeMax);
     return next && *next < store_at ? next : store_at;
 }
 
@@ -206,7 +209,13 @@ bool Driver::is_snapshot_due(base::Instant now) const {
     if (!unstored_since_ || !core_.can_snapshot()) return false;
     // The first one early: it tells a life that got on from one that its own snapshot kills.
     if (snapshots_ && !has_lived_) return core_.is_serving();
-    return unstored_bytes_ >= kUnstoredBytesMax || now - *unstored_since_ >= kUnstoredTimeMax;
+    const base::Duration since = now - *unstored_since_;
+    if (unstored_bytes_ < kUnstoredBytesMin && since < kUnstoredTimeMin) return false;
+    return is_snapshot_cheap() || unstored_bytes_ >= kUnstoredBytesMax || since >= kUnstoredTimeMax;
+}
+
+bool Driver::is_snapshot_cheap() const {
+    return snapshot_bytes_ <= unstored_bytes_;
 }
 
 // ringd keeps what is not acknowledged: so only what is in the snapshot is. Without a place for
@@ -214,7 +223,9 @@ bool Driver::is_snapshot_due(base::Instant now) const {
 void Driver::store_snapshot() {
     if (!core_.can_snapshot()) return;
     if (snapshots_) {
-        if (const auto stored = snapshots_->store(core_.snapshot().bytes()); !stored) {
+        const base::Buffer snapshot = core_.snapshot();
+        snapshot_bytes_ = snapshot.size();
+        if (const auto stored = snapshots_->store(snapshot.bytes()); !stored) {
             log_.error("cannot keep the state, a restart will be a fresh one",
                        {{"ERROR", stored.error().text()}});
             snapshots_.reset();

@@ -70,6 +70,7 @@ class Driver {
     void deadline_passed();
     void on_event(protocol::Event event);
     [[nodiscard]] bool is_snapshot_due(base::Instant now) const;
+    [[nodiscard]] bool is_snapshot_cheap() const;
 
     bool on_connected(zmtp::ServerConnectionId id, const zmtp::PeerCredentials& peer);
     void on_message(zmtp::ServerConnectionId id, const base::Buffer& frame);
@@ -98,6 +99,7 @@ class Driver {
     std::optional<SnapshotFile> snapshots_;
     bool has_lived_ = false;          // snapshots_ was told so.
     protocol::Cursor stored_{};       // In the last snapshot.
+    std::size_t snapshot_bytes_ = 0;  // Of it: the next one costs about as much.
     std::size_t unstored_bytes_ = 0;  // Of the stream since then.
     std::optional<base::Instant> unstored_since_;
 };
