@@ -1,8 +1,17 @@
 #include "ringd/totem/delivery.hpp"
 
+#include <algorithm>
+
 #include "common/base/invariant.hpp"
 
 namespace totem {
+namespace {
+
+// What an announced size alone reserves: that of a service's usual large item, which then does not
+// move while it grows.
+constexpr std::size_t kReservedBytesMax = std::size_t{2} << 20u;
+
+}  // namespace
 
 void Delivery::deliver(const MessageStore& store, Seq safe_line, std::vector<Action>& actions) {
     while (delivered_ < store.aru()) {
@@ -61,13 +70,18 @@ void Delivery::deliver_chunk(Seq seq, const MessageStore::Message& message, cons
         return;
     }
 
-    if (chunk.first) partials_[message.sender] = {.item_bytes = chunk.item_bytes, .bytes = {}};
+    if (chunk.first) {
+        Partial& begun = partials_[message.sender];
+        begun.item_bytes = chunk.item_bytes;
+        begun.bytes.clear();
+        begun.bytes.reserve(std::min<std::size_t>(chunk.item_bytes, kReservedBytesMax));
+    }
     const auto partial = partials_.find(message.sender);
     // A continuation of nothing: its beginning lies in a gap that the transitional configuration
     // skipped, or its sender broke the protocol. Either way there is no item to complete.
     if (partial == partials_.end()) return;
     std::vector<std::byte>& bytes = partial->second.bytes;
-    // The vector grows as bytes come in: an announced size alone reserves nothing.
+    // Beyond what was reserved the vector grows as bytes come in.
     const bool fits = partial->second.item_bytes == chunk.item_bytes &&
                       bytes.size() + chunk.length <= chunk.item_bytes;
     if (!fits) {
