@@ -11,6 +11,9 @@ namespace {
 // System calls a socket and turn, of up to 16 super-packets each: then others have their turn.
 constexpr std::size_t kBatches = 4;
 
+// While packets come in all the time, what else may have woken us is looked at every so many reads.
+constexpr std::uint64_t kReadsBetweenLooks = 8;
+
 // Packets of a life that is not proven: what a peer sends in one round trip when it joins.
 constexpr std::size_t kHeldMax = 64;
 
@@ -18,14 +21,25 @@ constexpr std::size_t kHeldMax = 64;
 
 bool UdpTransport::receive(base::Instant now, std::vector<totem::Event>& events) {
     bool more = false;
+    bool look_at_watch = false;
     for (Link& link : links_) {
-        read_errors(now, link, events);
-        const auto take = [&](const Arrived& arrived) { open_all(now, link, arrived, events); };
+        std::size_t taken = 0;
+        const auto reads = [&] { return link.socket.counters().system_calls_received; };
+        const std::uint64_t looks_before = reads() / kReadsBetweenLooks;
+        const auto take = [&](const Arrived& arrived) {
+            ++taken;
+            open_all(now, link, arrived, events);
+        };
         // By reference, as a copy of what it captures would be an allocation each time.
         more |= link.socket.receive(kBatches, std::ref(take));
         if (link.group) more |= link.group->receive(kBatches, std::ref(take));
+        // A packet is what woke us, as a rule: asking for all else too would double the system
+        // calls. What is not read now keeps its descriptor readable.
+        const bool look = taken == 0 || reads() / kReadsBetweenLooks != looks_before;
+        if (look) read_errors(now, link, events);
+        look_at_watch |= look;
     }
-    if (watch_ && watch_->drain()) {
+    if (look_at_watch && watch_ && watch_->drain()) {
         look_at_links(events);
         look_at_paths(now);
     }
