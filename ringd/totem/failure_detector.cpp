@@ -14,6 +14,11 @@ constexpr std::size_t kNodesAtFullRate = 32;
 // that one that drops most packets does not flap.
 constexpr std::uint32_t kBeatsToRevive = 3;
 
+// Few nodes beat in step: who is woken by a heartbeat shortly before its own is due sends it at
+// once. So they wake each other once an interval, not once for each peer and for themselves. With
+// many nodes all in one moment would be too much for a socket.
+constexpr std::size_t kNodesInStep = 8;
+
 // Between two probes of a peer whose port answers "unreachable".
 constexpr Duration kProbeInterval = std::chrono::milliseconds(10);
 
@@ -123,6 +128,7 @@ bool FailureDetector::heartbeat_arrived(base::NodeId peer, LinkId link, const He
         path->beat_due = now;
         next_tick_ = now;
     }
+    if (nodes_.size() < kNodesInStep && path->beat_due - now <= beat_interval() / 4) hurry(now);
 
     const auto now_ns = static_cast<std::uint64_t>(now.time_since_epoch().count());
     if (heartbeat.echo_ns != 0 && heartbeat.echo_ns <= now_ns &&
@@ -258,20 +264,31 @@ void FailureDetector::hurry(Instant now) {
 void FailureDetector::tick(Instant now, std::vector<Beat>& beats) {
     if (now < next_tick_) return;
     if (former_ && now >= former_->until) former_.reset();
-    next_tick_ = now + beat_interval() / 2;
+    next_tick_ = now + beat_interval();
+    const auto tick_by = [this](Instant at) { next_tick_ = std::min(next_tick_, at); };
+    if (former_) tick_by(former_->until);
     ++generation_;  // Who was shunned until now is heard again.
     for (auto& [node, state] : peers_) {
+        if (state.shunned_until > now) tick_by(state.shunned_until);
         const bool probe = state.probing && state.probe_due <= now;
         if (probe) {
             state.probe_due = now + kProbeInterval;
         }
-        if (state.probing) next_tick_ = std::min(next_tick_, state.probe_due);
+        if (state.probing) tick_by(state.probe_due);
         for (Path& path : state.paths) {
-            if (path.health.up && now - *path.health.last_heard > silence_limit(path)) {
-                path.health.up = false;
-                path.beats_since_down = 0;
+            if (path.health.up) {
+                const Instant borne_until = *path.health.last_heard + silence_limit(path);
+                if (now > borne_until) {
+                    path.health.up = false;
+                    path.beats_since_down = 0;
+                } else {
+                    tick_by(borne_until + Duration{1});
+                }
             }
-            if (!probe && path.beat_due > now) continue;
+            if (!probe && path.beat_due > now) {
+                tick_by(path.beat_due);
+                continue;
+            }
             const std::uint64_t age =
                 path.peer_sent_ns == 0
                     ? 0

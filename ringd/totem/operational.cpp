@@ -7,6 +7,10 @@
 namespace totem {
 namespace {
 
+// How many times the interval may pass when there is nobody outside whom the presence is told:
+// that somebody is heard again comes as a change of rows.
+constexpr int kQuietIntervals = 10;
+
 void ask_for_token(Context& context, Operational& state) {
     Core& core = context.core;
     ++core.stats.token_requests_sent;
@@ -101,6 +105,7 @@ Operational install(Context& context, Configuration next_ring, const RecoveryPla
 
 Next rows_changed(Context& context, Operational& state) {
     const Core& core = context.core;
+    state.presence_at = std::min(state.presence_at, core.now + core.config.merge_interval);
     if (member_restarted(core)) return enter_gather(context, GatherReason::MemberRestarted);
     if (!all_members_heard(core)) return enter_gather(context, GatherReason::PartitionChanged);
     return check_partition(context, state);
@@ -250,9 +255,10 @@ Next on_time(Context& context, Operational& state) {
         ask_for_token(context, state);
     }
     if (core.now >= state.presence_at) {
-        state.presence_at = core.now + core.config.merge_interval;
+        state.presence_at = core.now + kQuietIntervals * core.config.merge_interval;
         for (const base::NodeId node : core.connectivity.own().hears) {
             if (core.installed->members.contains(node)) continue;
+            state.presence_at = core.now + core.config.merge_interval;
             context.send_to(node, encode_join({.gathering = false,
                                                .ring = core.installed->ring,
                                                .ring_seq_max = core.ring_seq_max,

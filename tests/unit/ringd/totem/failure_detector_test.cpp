@@ -252,6 +252,39 @@ TEST_CASE("a lost link moves the peer to another, and back is back at once") {
     CHECK(world.heard());
 }
 
+TEST_CASE("who is woken by a heartbeat just before its own is due sends it at once") {
+    World world;
+    world.beat();
+    world.wait(milliseconds(100));
+    CHECK(world.wait(milliseconds(60)).empty());
+    world.beat();  // Ours is due in 40 ms.
+    CHECK(world.wait(milliseconds(1)).empty());
+    world.wait(milliseconds(129));
+    world.beat();  // In 10 ms.
+    CHECK(world.wait(milliseconds(1)).size() == 1);
+    CHECK(world.wait(milliseconds(98)).empty());
+    CHECK(world.wait(milliseconds(2)).size() == 1);
+}
+
+TEST_CASE("an idle node wakes once an interval, and when a silence was long enough") {
+    World world;
+    world.beat();
+    std::vector<FailureDetector::Beat> beats;
+    for (int i = 0; i < 20; ++i) {
+        world.now = world.detector.next_tick();
+        world.detector.tick(world.now, beats);
+        world.beat();
+    }
+    CHECK(world.now <= Instant{milliseconds(1000 + 20 * 100)});
+    CHECK(world.now >= Instant{milliseconds(1000 + 18 * 100)});
+    const Instant last_heard = world.now;
+    while (world.heard()) {
+        world.now = world.detector.next_tick();
+        world.detector.tick(world.now, beats);
+    }
+    CHECK(world.now - last_heard <= milliseconds(601));
+}
+
 TEST_CASE("a link that is said to be lost, and carries heartbeats, is not lost") {
     World world;
     world.beat();
