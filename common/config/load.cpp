@@ -113,7 +113,9 @@ base::Expected<Loaded, std::vector<Problem>> load(const std::string& path,
     parse_document(*text, path, document, problems);
     check_document(document, problems);
     read_uidgid_folder(path, document, problems);
-    return finish(std::move(document), path, options, std::move(problems));
+    auto loaded = finish(std::move(document), path, options, std::move(problems));
+    if (loaded) loaded->text = *text;
+    return loaded;
 }
 
 base::Expected<Loaded, std::vector<Problem>> load_text(std::string_view text,
@@ -123,7 +125,9 @@ base::Expected<Loaded, std::vector<Problem>> load_text(std::string_view text,
     Section document;
     parse_document(text, file, document, problems);
     check_document(document, problems);
-    return finish(std::move(document), file, options, std::move(problems));
+    auto loaded = finish(std::move(document), file, options, std::move(problems));
+    if (loaded) loaded->text = text;
+    return loaded;
 }
 
 std::string problems_text(const std::vector<Problem>& problems) {

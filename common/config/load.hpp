@@ -35,6 +35,7 @@ struct LoadOptions {
 struct Loaded {
     ClusterConfig cluster;
     Section document;  // As written, with lines: for cmap, reload and explain.
+    std::string text;  // Of the file itself, without uidgid.d. May hold a secret (totem.key).
     std::vector<Problem> warnings;
 };
 

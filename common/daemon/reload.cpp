@@ -48,7 +48,7 @@ json keys_json(const config::Keys& keys) {
 
 }  // namespace
 
-std::string reload_body(const config::Loaded& loaded, const std::string& text) {
+std::string reload_body(const config::Loaded& loaded) {
     json addresses = json::object();
     for (const config::Node& node : loaded.cluster.nodes) {
         for (const auto& address : node.links) {
@@ -57,7 +57,7 @@ std::string reload_body(const config::Loaded& loaded, const std::string& text) {
     }
     // Text that is no UTF-8 can only be in a comment: the rest was checked.
     return json{{"file", loaded.cluster.file},
-                {"text", text},
+                {"text", loaded.text},
                 {"addresses", std::move(addresses)},
                 {"uids", loaded.cluster.clients.uids},
                 {"gids", loaded.cluster.clients.gids}}
@@ -85,6 +85,7 @@ void Reload::serve(ipc::StatusServer& status) {
     status.on_do("prepare", [this](const json& value) { return prepare(value); });
     status.on_do("commit", [this](const json& value) { return commit(value); });
     status.on_do("abandon", [this](const json&) { return abandon(); });
+    status.on_do("reopen_log", [this](const json&) { return reopen_log(); });
     status.on_get("configuration", [this] { return configuration(); });
 }
 
@@ -177,6 +178,12 @@ Reload::Answer Reload::commit(const json& value) {
 Reload::Answer Reload::abandon() {
     drop();
     return json{{"abandoned", true}};
+}
+
+Reload::Answer Reload::reopen_log() {
+    if (const auto opened = started_.log.reopen_file(); !opened)
+        return error(opened.error().text());
+    return json{{"reopened", true}};
 }
 
 void Reload::drop() {

@@ -4,6 +4,7 @@
 //     {"do": "prepare", "value": {"size": N, "offset": 0, "part": "…"}}   in parts, see below
 //     {"do": "commit",  "value": {"prepared": ID}}                        takes effect
 //     {"do": "abandon"}                                                   as if it had never been
+//     {"do": "reopen_log"}                                                after rotation
 //     {"get": "configuration"}                                            what is in force
 //
 // The parts together are a JSON object: {"file", "text", "addresses": {name: [address, …]}, "uids",
@@ -26,8 +27,8 @@ inline constexpr std::size_t kPartBytesMax = 3000;
 // A file of full size with its escapes, and the addresses of as many nodes as there can be.
 inline constexpr std::size_t kBodyBytesMax = std::size_t{4} << 20u;
 
-// The object for `loaded`, whose text is `text`, as ASCII: it may be cut anywhere.
-[[nodiscard]] std::string reload_body(const config::Loaded& loaded, const std::string& text);
+// The object for `loaded`, as ASCII: it may be cut anywhere.
+[[nodiscard]] std::string reload_body(const config::Loaded& loaded);
 // The values of the requests "prepare" that carry it, in order.
 [[nodiscard]] std::vector<nlohmann::json> reload_parts(const std::string& body);
 
@@ -49,6 +50,7 @@ class Reload {
     [[nodiscard]] Answer prepare(const nlohmann::json& value);
     [[nodiscard]] Answer commit(const nlohmann::json& value);
     [[nodiscard]] Answer abandon();
+    [[nodiscard]] Answer reopen_log();
     [[nodiscard]] nlohmann::json configuration() const;
 
   private:

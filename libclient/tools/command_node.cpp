@@ -97,7 +97,9 @@ int run_node(const Options& options, const std::string& run_folder) {
 void add_node(CLI::App& app, Context& context) {
     const auto options = std::make_shared<Options>();
     CLI::App* command = app.add_subcommand(
-        "node", "run this node's daemons in the foreground, without a service manager");
+        "node",
+        "run this node's daemons in the foreground, without a service manager; or, with a "
+        "sub-command, ask about a node or kill it");
     add_run_option(*command, context);
     command->add_option("-c,--config", options->config_file,
                         "default: /etc/halo/halo.conf, then /etc/corosync/corosync.conf");
@@ -115,8 +117,12 @@ void add_node(CLI::App& app, Context& context) {
             "--watchdog", options->watchdog_s,
             "kill and restart a daemon that is silent for so many seconds (default: never)")
         ->check(CLI::Range(0.0, 3600.0));
-    command->callback(
-        [options, &context] { context.exit_code = run_node(*options, context.run_folder); });
+    command->require_subcommand(0, 1);
+    add_node_control(*command, context);
+    command->callback([options, command, &context] {
+        if (command->get_subcommands().empty())
+            context.exit_code = run_node(*options, context.run_folder);
+    });
 }
 
 }  // namespace haloctl

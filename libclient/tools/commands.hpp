@@ -21,6 +21,10 @@ void add_node(CLI::App& app, Context& context);
 void add_init(CLI::App& app, Context& context);
 void add_join(CLI::App& app, Context& context);
 void add_run(CLI::App& app, Context& context);
+void add_reload(CLI::App& app, Context& context);
+void add_shutdown(CLI::App& app, Context& context);
+// kill and addresses, below node.
+void add_node_control(CLI::App& node, Context& context);
 
 // Adds --run, which every command takes that talks to daemons.
 void add_run_option(CLI::App& command, Context& context);

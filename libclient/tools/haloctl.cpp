@@ -25,6 +25,8 @@ int main(int argc, char** argv) {
     haloctl::add_init(app, context);
     haloctl::add_join(app, context);
     haloctl::add_run(app, context);
+    haloctl::add_reload(app, context);
+    haloctl::add_shutdown(app, context);
     try {
         app.parse(argc, argv);
     } catch (const CLI::ParseError& error) {

@@ -1,6 +1,7 @@
 /* Sizes, offsets and constants of the C interface, checked where the compiler sees them and
  * printed. Compiled from our headers and, where they are installed, from Corosync's: the two must
  * agree. */
+#include <corosync/cfg.h>
 #include <corosync/corodefs.h>
 #include <corosync/corotypes.h>
 #include <corosync/cpg.h>
@@ -95,7 +96,57 @@ CONSTANT(TOTEMIP_ADDRLEN, 16);
 CONSTANT(CPG_SERVICE, 2);
 CONSTANT(WD_SERVICE, 7);
 
+RECORD(corosync_cfg_handle_t, 8, 8);
+RECORD(corosync_cfg_shutdown_flags_t, 4, 4);
+RECORD(corosync_cfg_shutdown_reply_flags_t, 4, 4);
+RECORD(corosync_cfg_node_status_version_t, 4, 4);
+RECORD(corosync_cfg_callbacks_t, 8, 8);
+MEMBER(corosync_cfg_callbacks_t, corosync_cfg_shutdown_callback, 0, 8);
+RECORD(corosync_cfg_node_address_t, 32, 4);
+MEMBER(corosync_cfg_node_address_t, address_length, 0, 4);
+MEMBER(corosync_cfg_node_address_t, address, 4, 28);
+RECORD(struct corosync_knet_link_status_v1, 520, 4);
+MEMBER(struct corosync_knet_link_status_v1, enabled, 0, 1);
+MEMBER(struct corosync_knet_link_status_v1, connected, 1, 1);
+MEMBER(struct corosync_knet_link_status_v1, dynconnected, 2, 1);
+MEMBER(struct corosync_knet_link_status_v1, mtu, 4, 4);
+MEMBER(struct corosync_knet_link_status_v1, src_ipaddr, 8, 256);
+MEMBER(struct corosync_knet_link_status_v1, dst_ipaddr, 264, 256);
+RECORD(struct corosync_cfg_node_status_v1, 4176, 4);
+MEMBER(struct corosync_cfg_node_status_v1, version, 0, 4);
+MEMBER(struct corosync_cfg_node_status_v1, nodeid, 4, 4);
+MEMBER(struct corosync_cfg_node_status_v1, reachable, 8, 1);
+MEMBER(struct corosync_cfg_node_status_v1, remote, 9, 1);
+MEMBER(struct corosync_cfg_node_status_v1, external, 10, 1);
+MEMBER(struct corosync_cfg_node_status_v1, onwire_min, 11, 1);
+MEMBER(struct corosync_cfg_node_status_v1, onwire_max, 12, 1);
+MEMBER(struct corosync_cfg_node_status_v1, onwire_ver, 13, 1);
+MEMBER(struct corosync_cfg_node_status_v1, link_status, 16, 4160);
+CONSTANT(CFG_MAX_HOST_LEN, 256);
+CONSTANT(CFG_MAX_LINKS, 8);
+CONSTANT(COROSYNC_CFG_SHUTDOWN_FLAG_REQUEST, 0);
+CONSTANT(COROSYNC_CFG_SHUTDOWN_FLAG_REGARDLESS, 1);
+CONSTANT(COROSYNC_CFG_SHUTDOWN_FLAG_IMMEDIATE, 2);
+CONSTANT(COROSYNC_CFG_SHUTDOWN_FLAG_NO, 0);
+CONSTANT(COROSYNC_CFG_SHUTDOWN_FLAG_YES, 1);
+CONSTANT(CFG_NODE_STATUS_V1, 1);
+
 /* Functions with the types that programs call them by. */
+static cs_error_t (*const cfg_initialize)(corosync_cfg_handle_t*,
+                                          const corosync_cfg_callbacks_t*) =
+    corosync_cfg_initialize;
+static cs_error_t (*const cfg_fd)(corosync_cfg_handle_t, int32_t*) = corosync_cfg_fd_get;
+static cs_error_t (*const cfg_ring)(corosync_cfg_handle_t, char***, char***, unsigned int*) =
+    corosync_cfg_ring_status_get;
+static cs_error_t (*const cfg_node)(corosync_cfg_handle_t, unsigned int,
+                                    corosync_cfg_node_status_version_t, void*) =
+    corosync_cfg_node_status_get;
+static cs_error_t (*const cfg_kill)(corosync_cfg_handle_t, unsigned int, const char*) =
+    corosync_cfg_kill_node;
+static cs_error_t (*const cfg_addresses)(corosync_cfg_handle_t, unsigned int, size_t, int*,
+                                         corosync_cfg_node_address_t*) =
+    corosync_cfg_get_node_addrs;
+static cs_error_t (*const cfg_track)(corosync_cfg_handle_t, uint8_t) = corosync_cfg_trackstart;
 static cs_error_t (*const initialize)(cpg_handle_t*, cpg_callbacks_t*) = cpg_initialize;
 static cs_error_t (*const mcast)(cpg_handle_t, cpg_guarantee_t, const struct iovec*,
                                  unsigned int) = cpg_mcast_joined;
@@ -116,7 +167,9 @@ CONSTANT(SAM_RECOVERY_POLICY_CONFDB, 16);
 
 int main(void) {
     const int found =
-        initialize != NULL && mcast != NULL && membership != NULL && local != NULL && zcb != NULL;
+        initialize != NULL && mcast != NULL && membership != NULL && local != NULL &&
+        zcb != NULL && cfg_initialize != NULL && cfg_fd != NULL && cfg_ring != NULL &&
+        cfg_node != NULL && cfg_kill != NULL && cfg_addresses != NULL && cfg_track != NULL;
     printf("functions %d\n", found);
     for (int number = -2; number <= 110; ++number) {
         const cs_error_t error = (cs_error_t)number;

@@ -76,6 +76,7 @@ class Halo(Engine):
 
     def __init__(self, build, name="halo", totem=""):
         self.name, self._totem = name, totem
+        self.files = {}  # Of hosts, by name, whose configuration is not that of all.
         self._build = pathlib.Path(build).resolve()
         self.programs_of = {}  # By host; else the build folder's.
         self.environment = {"LD_LIBRARY_PATH": str(self._build / "lib")}
@@ -87,11 +88,11 @@ class Halo(Engine):
         return None
 
     def prepare(self, network):
-        self._file = network.folder / "halo.conf"
+        self.file = network.folder / "halo.conf"
         key = network.folder / "key"
         key.write_bytes(os.urandom(256))
         key.chmod(0o400)
-        self._file.write_text(
+        self.file.write_text(
             f"totem {{\n    version: 2\n    cluster_name: bench\n    keyfile: {key}\n{self._totem}}}\n"
             + _nodelist(network) +
             "quorum {\n    provider: corosync_votequorum\n}\n"
@@ -122,7 +123,8 @@ class Halo(Engine):
         state = host.folder / "state"
         state.mkdir(exist_ok=True)
         programs = self.programs_of.get(host.name, self._build / "bin")
-        return host.start([programs / "haloctl", "node", "-c", self._file, "--run", "/run/halo",
+        return host.start([programs / "haloctl", "node", "-c",
+                           self.files.get(host.name, self.file), "--run", "/run/halo",
                            "--state", state], log=host.folder / "daemon.log",
                           env={"HALO_SANDBOX": "kill"})  # A system call that a daemon's list lacks ends it.
 
@@ -139,4 +141,5 @@ def known(build):
         Corosync(),
         Corosync("corosync-norr", system="sched_rr: no"),
         Corosync("corosync-crypto", totem="crypto_cipher: aes256\n    crypto_hash: sha256"),
-    )}
+    )
+}

@@ -17,6 +17,7 @@
 #include "common/config/key_file.hpp"
 #include "common/config/load.hpp"
 #include "common/os/clock.hpp"
+#include "common/os/exit_status.hpp"
 #include "common/os/notify.hpp"
 #include "libclient/tools/node/process.hpp"
 #include "libclient/tools/node/sockets.hpp"
@@ -40,7 +41,7 @@ const std::vector<Role>& roles() {
         {"ringd", {{"ring", /*is_for_all=*/false}, {"ringd.status"}}},
         {"cpgd", {{"cpg"}, {"cpgd.status"}}},
         {"quorumd", {{"quorum"}, {"quorumd.status"}}},
-        {"cmapd", {{"cmap"}, {"cmapd.status"}}},
+        {"cmapd", {{"cmap"}, {"cfg"}, {"cmapd.status"}}},
     };
     return all;
 }
@@ -332,6 +333,17 @@ void Supervisor::on_death(Daemon& daemon, int status) {
         // Restarted it would say the same again.
         log_.error("daemon refuses its configuration, stopping the node",
                    {{"DAEMON", daemon.name}, {"PID", pid}, {"EXIT_CODE", code}});
+        stop_node(code);
+        return;
+    }
+    if (code == os::kExitShutdown) {
+        log_.notice("the node is shut down, stopping it", {{"DAEMON", daemon.name}, {"PID", pid}});
+        stop_node(0);
+        return;
+    }
+    if (code == os::kExitKilled) {
+        log_.error("the node was killed by another one, stopping it",
+                   {{"DAEMON", daemon.name}, {"PID", pid}});
         stop_node(code);
         return;
     }

@@ -44,7 +44,7 @@ class Supervisor {
     Supervisor& operator=(const Supervisor&) = delete;
 
     // What the program ends with, once the loop has stopped: 0, or 78 or 64 when a daemon refused
-    // its configuration or command line.
+    // its configuration or command line, or 81 when the node was killed by another one.
     [[nodiscard]] int exit_code() const { return exit_code_; }
 
   private:

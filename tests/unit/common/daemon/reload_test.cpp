@@ -46,17 +46,16 @@ struct World {
                            .commit = [this] { ++committed; }}) {}
 
     // The answer to the last part.
-    Reload::Answer prepare(const std::string& text, const config::Loaded& loaded) {
+    Reload::Answer prepare(const std::string& text) {
+        const config::Loaded loaded = load(text);
         Reload::Answer answer = json();
-        for (const json& part :
-             daemon_start::reload_parts(daemon_start::reload_body(loaded, text))) {
+        for (const json& part : daemon_start::reload_parts(daemon_start::reload_body(loaded))) {
             CHECK(json{{"do", "prepare"}, {"value", part}}.dump().size() <=
                   static_cast<std::size_t>(ipc::kStatusRequestBytesMax));
             answer = reload.prepare(part);
         }
         return answer;
     }
-    Reload::Answer prepare(const std::string& text) { return prepare(text, load(text)); }
 
     daemon_start::Started started;
     base::Expected<void, std::string> verdict;
@@ -93,7 +92,7 @@ TEST_CASE("a large file comes in parts, in order, whatever it holds") {
     REQUIRE(world.reload.commit(*answer));
     CHECK(world.started.loaded.cluster.times.token.count() == 4000);
 
-    const auto parts = daemon_start::reload_parts(daemon_start::reload_body(load(text), text));
+    const auto parts = daemon_start::reload_parts(daemon_start::reload_body(load(text)));
     REQUIRE(parts.size() > 10);
     REQUIRE(world.reload.prepare(parts[0]));
     CHECK_FALSE(world.reload.prepare(parts[2]));

@@ -1,0 +1,500 @@
+#include "cmapd/driver/control.hpp"
+
+#include <algorithm>
+#include <utility>
+
+#include "common/config/reload_rules.hpp"
+#include "common/daemon/reload.hpp"
+#include "common/os/clock.hpp"
+
+namespace cmapd {
+namespace {
+
+using nlohmann::json;
+namespace cfg = protocol::cfg;
+
+// cs_error_t of corotypes.h, which daemons do not include.
+constexpr std::uint32_t kOk = 1;
+constexpr std::uint32_t kTimeout = 5;
+constexpr std::uint32_t kTryAgain = 6;
+constexpr std::uint32_t kInvalidParam = 7;
+constexpr std::uint32_t kBusy = 10;
+constexpr std::uint32_t kNotExist = 12;
+constexpr std::uint32_t kExist = 14;
+constexpr std::uint32_t kFailedOperation = 21;
+
+// One reload with all that it waits for, on all nodes.
+constexpr base::Duration kReloadMax = std::chrono::seconds(30);
+
+ClientId client_of(session::SessionId id) {
+    return ClientId{id.value()};
+}
+
+std::string joined(const std::vector<std::string>& lines) {
+    std::string text;
+    for (const std::string& line : lines) {
+        text += (text.empty() ? "" : "\n") + line;
+    }
+    return text;
+}
+
+// "key value" lines of this node against those of the node that began; empty: they agree.
+std::string differences(const std::vector<std::string>& own, const std::vector<std::string>& agreed,
+                        base::NodeId other) {
+    const auto map_of = [](const std::vector<std::string>& lines) {
+        std::map<std::string, std::string> map;
+        for (const std::string& line : lines) {
+            const std::size_t space = line.find(' ');
+            map[line.substr(0, space)] = space == std::string::npos ? "" : line.substr(space + 1);
+        }
+        return map;
+    };
+    auto here = map_of(own);
+    std::vector<std::string> found;
+    const std::string there = " on node " + std::to_string(other.value());
+    for (const auto& [key, value] : map_of(agreed)) {
+        const auto mine = here.find(key);
+        if (mine == here.end()) {
+            found.push_back(key + " is not in the file here, '" + value + "'" + there);
+        } else if (mine->second != value) {
+            found.push_back(key + " is '" + mine->second + "' in the file here, '" + value + "'" +
+                            there);
+        }
+        if (mine != here.end()) here.erase(mine);
+    }
+    for (const auto& [key, value] : here) {
+        found.push_back(key + " is '" + value + "' in the file here, and missing" + there);
+    }
+    return joined(found);
+}
+
+}  // namespace
+
+os::Result<std::unique_ptr<Control>> Control::create(Parts parts) {
+    std::unique_ptr<Control> control(new Control(std::move(parts)));
+    auto reader = ConfigReader::create(control->parts_.loop);
+    if (!reader) return base::fail(reader.error());
+    control->reader_ = std::move(*reader);
+    control->parts_.loop.set_deadline([raw = control.get()] { return raw->reload_by_; },
+                                      [raw = control.get()] {
+                                          raw->reload_by_.reset();
+                                          ReloadActions actions;
+                                          raw->reload_.time_out(actions);
+                                          raw->carry_out(actions);
+                                      });
+    control->parts_.loop.set_deadline([raw = control.get()] { return raw->shutdown_by_; },
+                                      [raw = control.get()] {
+                                          raw->shutdown_by_.reset();
+                                          ShutdownActions actions;
+                                          raw->shutdown_.time_out(actions);
+                                          raw->carry_out(actions);
+                                      });
+    return control;
+}
+
+Control::Control(Parts parts)
+    : parts_(std::move(parts)),
+      self_(*parts_.started.loaded.cluster.self),
+      daemons_(parts_.loop, parts_.log, parts_.started.options.run_folder),
+      reload_(self_) {}
+
+void Control::set_first_keys() {
+    take_access_rules();
+    apply_keys(config::keys_of(parts_.started.loaded));
+    apply_keys(config::keys_in_force(parts_.started.loaded.cluster));
+    parts_.set_key("config.reload_in_progress", std::uint8_t{0});
+    parts_.set_key("config.totemconfig_reload_in_progress", std::uint8_t{0});
+}
+
+void Control::take_access_rules() {
+    session::Access& access = parts_.sessions.access();
+    for (const std::uint32_t uid : of_file_.uids)
+        access.uids.erase(uid);
+    for (const std::uint32_t gid : of_file_.gids)
+        access.gids.erase(gid);
+    of_file_ = parts_.started.loaded.cluster.clients;
+    access.uids.insert(of_file_.uids.begin(), of_file_.uids.end());
+    access.gids.insert(of_file_.gids.begin(), of_file_.gids.end());
+}
+
+void Control::apply_keys(const config::Keys& keys) {
+    for (const auto& [name, value] : keys) {
+        parts_.set_key(name, value);
+    }
+}
+
+void Control::reply(const Caller& caller, std::uint32_t error, const base::Buffer& payload) {
+    parts_.sessions.reply(caller.session, caller.number, error, payload);
+}
+
+// ---------------------------------------------------------------- requests
+
+void Control::request(session::SessionId id, std::uint64_t number, const base::Buffer& payload) {
+    const Caller caller{.session = id, .number = number};
+    const auto request = cfg::decode_request(payload);
+    if (!request) return reply(caller, kInvalidParam);
+    std::visit([&](const auto& what) { on(caller, what); }, *request);
+}
+
+void Control::closed(session::SessionId id) {
+    if (reloader_ && reloader_->session == id) reloader_.reset();
+    ShutdownActions actions;
+    shutdown_.gone(client_of(id), actions);
+    carry_out(actions);
+}
+
+void Control::with_ringd_status(const Caller& caller, std::function<void(const json&)> use) {
+    daemons_.get("ringd", "status",
+                 [this, caller, use = std::move(use)](const ipc::StatusLink::Answer& answer) {
+                     if (!answer) return reply(caller, kTryAgain);
+                     use(*answer);
+                 });
+}
+
+void Control::on(const Caller& caller, const cfg::RingStatusGet& /*get*/) {
+    with_ringd_status(caller, [this, caller](const json& status) {
+        const config::Loaded& loaded = parts_.started.loaded;
+        reply(caller, kOk,
+              cfg::encode(cfg::Reply(ring_status_of(status, loaded.cluster, file_order(loaded)))));
+    });
+}
+
+void Control::on(const Caller& caller, const cfg::NodeStatusGet& get) {
+    if (parts_.started.loaded.cluster.node(get.node) == nullptr)
+        return reply(caller, kFailedOperation);
+    with_ringd_status(caller, [this, caller, node = get.node](const json& status) {
+        const config::ClusterConfig& cluster = parts_.started.loaded.cluster;
+        if (cluster.node(node) == nullptr) return reply(caller, kFailedOperation);
+        reply(caller, kOk, cfg::encode(cfg::Reply(node_status_of(status, cluster, node))));
+    });
+}
+
+void Control::on(const Caller& caller, const cfg::NodeAddressesGet& get) {
+    const config::Node* node =
+        parts_.started.loaded.cluster.node(get.node == base::kNoNode ? self_ : get.node);
+    if (node == nullptr) return reply(caller, kNotExist);
+    cfg::NodeAddresses addresses;
+    for (const auto& address : node->links) {
+        if (address) addresses.addresses.push_back(address->resolved.text());
+    }
+    reply(caller, kOk, cfg::encode(cfg::Reply(addresses)));
+}
+
+void Control::on(const Caller& caller, const cfg::Kill& kill) {
+    if (parts_.started.loaded.cluster.node(kill.node) == nullptr) return reply(caller, kNotExist);
+    parts_.log.notice("killing a node", {{"NODE", kill.node.value()}, {"REASON", kill.reason}});
+    parts_.submit(encode_control(KillNode{.node = kill.node, .reason = kill.reason}));
+    reply(caller, kOk);
+}
+
+void Control::on(const Caller& caller, const cfg::TrackStart& /*start*/) {
+    // Said again after a restart of ours it has number 0.
+    const bool is_new = shutdown_.start_tracking(client_of(caller.session));
+    reply(caller, is_new || caller.number == 0 ? kOk : kExist);
+}
+
+void Control::on(const Caller& caller, const cfg::TrackStop& /*stop*/) {
+    ShutdownActions actions;
+    shutdown_.stop_tracking(client_of(caller.session), actions);
+    reply(caller, kOk);
+    carry_out(actions);
+}
+
+void Control::on(const Caller& caller, const cfg::Shutdown& shutdown) {
+    const bool was_undecided = shutdown_.is_undecided();
+    shutdown_callers_[client_of(caller.session)] = caller;
+    ShutdownActions actions;
+    shutdown_.request(client_of(caller.session), shutdown.kind, actions);
+    if (!was_undecided && shutdown_.is_undecided())
+        shutdown_by_ = os::now() + parts_.shutdown_timeout();
+    carry_out(actions);
+}
+
+void Control::on(const Caller& caller, const cfg::ShutdownAnswer& answer) {
+    ShutdownActions actions;
+    shutdown_.answer(client_of(caller.session), answer.agrees, actions);
+    reply(caller, kOk);
+    carry_out(actions);
+}
+
+void Control::carry_out(const ShutdownActions& actions) {
+    for (const ShutdownAction& action : actions) {
+        if (const auto* ask = std::get_if<AskTracker>(&action)) {
+            parts_.sessions.event(session::SessionId{ask->tracker.value()},
+                                  cfg::encode(cfg::ShutdownAsked{.kind = ask->kind}));
+        } else if (const auto* answer = std::get_if<AnswerShutdown>(&action)) {
+            const auto caller = shutdown_callers_.extract(answer->to);
+            if (caller.empty()) continue;
+            switch (answer->outcome) {
+                case ShutdownOutcome::Goes:
+                    reply(caller.mapped(), kOk);
+                    break;
+                case ShutdownOutcome::Vetoed:
+                    parts_.log.notice("shutdown vetoed");
+                    reply(caller.mapped(), kBusy);
+                    break;
+                case ShutdownOutcome::InProgress:
+                    reply(caller.mapped(), kExist);
+                    break;
+            }
+        } else {
+            parts_.log.notice("shutdown agreed, stopping the node");
+            parts_.end(os::kExitShutdown);
+        }
+    }
+    if (!shutdown_.is_undecided()) shutdown_by_.reset();
+}
+
+void Control::on(const Caller& caller, const cfg::ReopenLogs& /*reopen*/) {
+    if (const auto opened = parts_.log.reopen_file(); !opened) {
+        parts_.log.warning("cannot open the log file again, going on without",
+                           {{"ERROR", opened.error().text()}});
+    }
+    daemons_.reopen_logs([this, caller](const std::optional<std::string>& why_not) {
+        if (!why_not) return reply(caller, kOk);
+        parts_.log.warning("daemons did not open their logs again", {{"ERROR", *why_not}});
+        reply(caller, kFailedOperation);
+    });
+}
+
+void Control::on(const Caller& caller, const cfg::Reload& /*reload*/) {
+    if (reloader_ || is_answer_due_) {
+        return reply(
+            caller, kTryAgain,
+            cfg::encode(cfg::Reply(cfg::Message{.text = "another reload is in progress"})));
+    }
+    reloader_ = caller;
+    reload_by_ = os::now() + kReloadMax;
+    ReloadActions actions;
+    reload_.request(life_, actions);
+    carry_out(actions);
+}
+
+// ---------------------------------------------------------------- the channel
+
+void Control::view(const protocol::View& view) {
+    std::vector<base::NodeId> nodes;
+    for (const protocol::ViewMember& member : view.members) {
+        nodes.push_back(member.node);
+        if (member.node == self_) life_ = member.incarnation.value();
+    }
+    ReloadActions actions;
+    reload_.view(nodes, view.ring_members, actions);
+    carry_out(actions);
+    apply_keys(members_.view(view.ring_members, parts_.started.loaded.cluster));
+    std::erase_if(digests_, [&](const auto& each) {
+        return std::ranges::find(nodes, each.first) == nodes.end();
+    });
+    greet();
+}
+
+void Control::greet() {
+    const config::Loaded& loaded = parts_.started.loaded;
+    parts_.submit(encode_control(Greeting{.config_version = loaded.cluster.config_version,
+                                          .digest = digest_of(config::cluster_wide(loaded))}));
+}
+
+void Control::record(base::NodeId sender, const base::Buffer& payload) {
+    const auto record = decode_control(payload);
+    if (!record) {
+        parts_.log.warning("ignoring a word of another version of cmapd",
+                           {{"NODE", sender.value()}});
+        return;
+    }
+    if (const auto* greeting = std::get_if<Greeting>(&*record)) return on_record(sender, *greeting);
+    if (const auto* kill = std::get_if<KillNode>(&*record)) return on_record(sender, *kill);
+    ReloadActions actions;
+    std::visit(
+        [&](const auto& what) {
+            if constexpr (std::is_constructible_v<ReloadRecord, decltype(what)>)
+                reload_.record(sender, what, actions);
+        },
+        *record);
+    carry_out(actions);
+}
+
+void Control::on_record(base::NodeId sender, const Greeting& greeting) {
+    apply_keys(members_.greeted(sender, greeting.config_version));
+    digests_[sender] = greeting.digest;
+    const auto own = digests_.find(self_);
+    if (own == digests_.end()) return;
+    // Told once a view and node: where our own word came after theirs, when it comes.
+    for (const auto& [node, digest] : digests_) {
+        if (node == self_ || digest == own->second || (sender != self_ && node != sender)) continue;
+        parts_.log.warning(
+            "a node is configured differently; reload, so that the difference is named",
+            {{"NODE", node.value()}});
+    }
+}
+
+void Control::on_record(base::NodeId sender, const KillNode& kill) {
+    if (kill.node != self_) {
+        parts_.log.notice(
+            "a node is killed",
+            {{"NODE", kill.node.value()}, {"BY", sender.value()}, {"REASON", kill.reason}});
+        return;
+    }
+    parts_.log.error("killed by a node of the cluster, stopping the node",
+                     {{"BY", sender.value()}, {"REASON", kill.reason}});
+    parts_.end(os::kExitKilled);
+}
+
+// ---------------------------------------------------------------- reload
+
+void Control::carry_out(const ReloadActions& actions) {
+    for (const ReloadAction& action : actions) {
+        std::visit([&](const auto& what) { carry_out(what); }, action);
+    }
+    if (!reload_.is_asked()) reload_by_.reset();
+}
+
+void Control::carry_out(const SubmitReload& submit) {
+    std::visit([&](const auto& what) { parts_.submit(encode_control(what)); }, submit.record);
+}
+
+void Control::carry_out(const PrepareReload& prepare) {
+    next_.reset();
+    reader_->read(
+        parts_.started.loaded.cluster.file, self_,
+        [this, prepare](ConfigReader::Result read) { file_read(prepare, std::move(read)); });
+}
+
+void Control::file_read(const PrepareReload& prepare, ConfigReader::Result read) {
+    if (!read) return prepared(prepare.id, base::fail(read.error()));
+    const config::ReloadVerdict verdict = config::judge_reload(parts_.started.loaded, *read);
+    if (!verdict.refused.empty()) return prepared(prepare.id, base::fail(joined(verdict.refused)));
+    std::vector<std::string> lines = config::cluster_wide(*read);
+    if (prepare.agreed) {
+        std::string wrong = differences(lines, *prepare.agreed, prepare.id.node);
+        if (!wrong.empty()) return prepared(prepare.id, base::fail(std::move(wrong)));
+    }
+    next_ = std::move(*read);
+    daemons_.prepare(daemon_start::reload_body(*next_),
+                     [this, id = prepare.id,
+                      lines = std::move(lines)](const std::optional<std::string>& why_not) {
+                         if (why_not) return prepared(id, base::fail(*why_not));
+                         prepared(id, lines);
+                     });
+}
+
+void Control::prepared(const ReloadId& id, const Reload::Prepared& result) {
+    if (!result) {
+        next_.reset();
+        daemons_.abandon();
+    }
+    ReloadActions actions;
+    reload_.prepared(id, result, actions);
+    carry_out(actions);
+}
+
+void Control::carry_out(const DropReload& /*drop*/) {
+    reader_->forget();
+    next_.reset();
+    daemons_.abandon();
+}
+
+// From here on the new configuration is what is in force: the daemons are told, and whoever tracks
+// keys sees all changes between the two edges of the key that says so.
+void Control::carry_out(const CommitReload& /*commit*/) {
+    const config::Keys before = config::keys_of(parts_.started.loaded);
+    const config::Keys force_before = config::keys_in_force(parts_.started.loaded.cluster);
+    parts_.started.loaded = std::move(*next_);
+    next_.reset();
+    const config::Loaded& loaded = parts_.started.loaded;
+    daemon_start::apply_logging(parts_.log, loaded.cluster.logging);
+    take_access_rules();
+
+    parts_.set_key("config.reload_in_progress", std::uint8_t{1});
+    parts_.set_key("config.totemconfig_reload_in_progress", std::uint8_t{1});
+    for (const auto& changes :
+         {config::changes_between(before, config::keys_of(loaded)),
+          config::changes_between(force_before, config::keys_in_force(loaded.cluster))}) {
+        for (const auto& change : changes.all) {
+            if (change.after) {
+                parts_.set_key(change.name, *change.after);
+            } else {
+                parts_.delete_key(change.name);
+            }
+        }
+    }
+    parts_.set_key("config.totemconfig_reload_in_progress", std::uint8_t{0});
+    parts_.set_key("config.reload_in_progress", std::uint8_t{0});
+    parts_.log.notice("configuration reloaded",
+                      {{"FILE", loaded.cluster.file}, {"VERSION", loaded.cluster.config_version}});
+    greet();
+    daemons_.commit([this](const std::optional<std::string>& why_not) { committed(why_not); });
+}
+
+void Control::committed(const std::optional<std::string>& why_not) {
+    if (why_not) {
+        parts_.log.error("a daemon did not take a configuration that it had agreed to; restart it",
+                         {{"ERROR", *why_not}});
+    }
+    if (!std::exchange(is_answer_due_, false)) return;
+    answer_reload(kOk, why_not.value_or(std::string()));
+}
+
+void Control::carry_out(const AnswerReload& answer) {
+    switch (answer.outcome) {
+        case ReloadOutcome::Done:
+            is_answer_due_ = true;  // Our own daemons are still at it.
+            return;
+        case ReloadOutcome::Refused:
+            return answer_reload(kInvalidParam, answer.why);
+        case ReloadOutcome::Busy:
+            return answer_reload(kTryAgain, answer.why);
+        case ReloadOutcome::TimedOut:
+            return answer_reload(kTimeout, answer.why);
+    }
+}
+
+void Control::answer_reload(std::uint32_t error, const std::string& text) {
+    last_error_ = error;
+    last_text_ = text;
+    parts_.set_key("config.reload_status", static_cast<std::int32_t>(error));
+    if (error == kOk) {
+        parts_.delete_key("config.reload_error_message");
+    } else {
+        parts_.set_key("config.reload_error_message", text);
+        parts_.log.warning("the configuration was not reloaded, the one before stays in force",
+                           {{"ERROR", text}});
+    }
+    if (!reloader_) return;
+    const Caller caller = *std::exchange(reloader_, std::nullopt);
+    reply(caller, error,
+          cfg::encode(cfg::Reply(cfg::Message{.text = text.substr(0, cfg::kMessageBytesMax)})));
+}
+
+json Control::last_reload() const {
+    return {{"error", last_error_},
+            {"text", last_text_},
+            {"in_progress", reload_.is_in_progress() || reload_.is_asked()},
+            {"config_version", parts_.started.loaded.cluster.config_version}};
+}
+
+// ---------------------------------------------------------------- numbers
+
+void Control::numbers(std::function<void(config::Keys)> callback) {
+    struct Gathering {
+        DaemonNumbers numbers;
+        std::size_t waiting = 0;
+        std::function<void(config::Keys)> callback;
+    };
+    const auto gathering = std::make_shared<Gathering>();
+    gathering->callback = std::move(callback);
+    const auto ask = [&](const char* daemon, const char* question, json DaemonNumbers::*field) {
+        if (!daemons_.exists(daemon)) return;
+        ++gathering->waiting;
+        daemons_.get(daemon, question, [gathering, field](const ipc::StatusLink::Answer& answer) {
+            if (answer) gathering->numbers.*field = *answer;
+            if (--gathering->waiting == 0) gathering->callback(stats_of(gathering->numbers));
+        });
+    };
+    ask("ringd", "status", &DaemonNumbers::ringd_status);
+    ask("ringd", "counters", &DaemonNumbers::ringd_counters);
+    ask("cpgd", "status", &DaemonNumbers::cpgd_status);
+    if (gathering->waiting == 0)
+        parts_.loop.defer([gathering] { gathering->callback(config::Keys{}); });
+}
+
+}  // namespace cmapd

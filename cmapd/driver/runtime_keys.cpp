@@ -1,0 +1,239 @@
+#include "cmapd/driver/runtime_keys.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <fstream>
+
+namespace cmapd {
+namespace {
+
+using nlohmann::json;
+
+// The value at the end of a path of names, or 0 where one of them is missing.
+std::uint64_t number(const json& from, std::initializer_list<const char*> path) {
+    const json* at = &from;
+    for (const char* name : path) {
+        if (!at->is_object()) return 0;
+        const auto found = at->find(name);
+        if (found == at->end()) return 0;
+        at = &*found;
+    }
+    return at->is_number_unsigned() ? at->get<std::uint64_t>() : 0;
+}
+
+std::uint64_t sum_of(const json& counters) {
+    std::uint64_t sum = 0;
+    if (!counters.is_object()) return 0;
+    for (const auto& [name, value] : counters.items()) {
+        if (value.is_number_unsigned()) sum += value.get<std::uint64_t>();
+    }
+    return sum;
+}
+
+const json& list_of(const json& from, const char* name) {
+    static const json kNone = json::array();
+    if (!from.is_object()) return kNone;
+    const auto found = from.find(name);
+    return found != from.end() && found->is_array() ? *found : kNone;
+}
+
+std::uint32_t u32(std::uint64_t value) {
+    return static_cast<std::uint32_t>(std::min<std::uint64_t>(value, UINT32_MAX));
+}
+
+std::string ip_text(const config::Node& node) {
+    std::string text;
+    for (std::size_t link = 0; link < node.links.size(); ++link) {
+        if (node.links[link])
+            text += fmt::format("r({}) ip({}) ", link, node.links[link]->resolved.text());
+    }
+    return text;
+}
+
+void add_ring_keys(const json& status, const json& counters, config::Keys& keys) {
+    const std::string srp = "stats.srp.";
+    const auto ring = [&](const char* name) { return number(counters, {"ring", name}); };
+    const auto received = [&](const char* type) {
+        return number(counters, {"ring", "packets_received", type});
+    };
+    const auto gathers = [&](const char* why) { return number(counters, {"ring", "gathers", why}); };
+    const json& all = counters.at("ring");
+    // Each visit sends the token on, at once or when somebody asks for a parked one.
+    keys[srp + "orf_token_tx"] = ring("tokens_visited") + ring("tokens_retransmitted");
+    keys[srp + "orf_token_rx"] = received("token");
+    keys[srp + "memb_join_rx"] = received("join");
+    keys[srp + "memb_commit_token_rx"] = received("commit_token");
+    keys[srp + "mcast_tx"] = ring("messages_sent");
+    keys[srp + "mcast_retx"] = ring("messages_resent");
+    keys[srp + "mcast_rx"] = received("data");
+    keys[srp + "token_hold_cancel_tx"] = ring("token_requests_sent");
+    keys[srp + "token_hold_cancel_rx"] = received("token_request");
+    keys[srp + "operational_entered"] = ring("rings_formed");
+    keys[srp + "operational_token_lost"] = gathers("token lost") + gathers("token not returned");
+    keys[srp + "gather_entered"] = sum_of(all.value("gathers", json::object()));
+    keys[srp + "commit_token_lost"] = gathers("commit token lost");
+    keys[srp + "recovery_token_lost"] = gathers("recovery token lost");
+    keys[srp + "rx_msg_dropped"] = sum_of(all.value("drops", json::object()));
+    keys[srp + "mtt_rx_token"] = u32(number(status, {"token", "rotation_mean_us"}) / 1000);
+    keys[srp + "firewall_enabled_or_nic_failure"] = std::uint8_t{0};
+}
+
+void add_link_keys(const json& status, config::Keys& keys) {
+    const auto own = number(status, {"node"});
+    const std::uint32_t mtu = u32(number(status, {"packet_bytes"}));
+    const auto add = [&](std::uint64_t node, std::uint64_t link, bool is_up, std::uint64_t rtt_us) {
+        const std::string prefix = fmt::format("stats.knet.node{}.link{}.", node, link);
+        keys[prefix + "enabled"] = std::uint8_t{1};
+        keys[prefix + "connected"] = static_cast<std::uint8_t>(is_up ? 1 : 0);
+        keys[prefix + "mtu"] = mtu;
+        keys[prefix + "latency_ave"] = u32(rtt_us);
+    };
+    add(own, 0, true, 0);  // Of ourselves there is one, as in Corosync.
+    for (const json& peer : list_of(status, "peers")) {
+        for (const json& link : list_of(peer, "links")) {
+            add(number(peer, {"node"}), number(link, {"link"}), link.value("up", false),
+                number(link, {"rtt_us"}));
+        }
+    }
+}
+
+// As the kernel has it: 15 characters of the program's name.
+std::string process_name(std::uint32_t pid) {
+    std::string name;
+    std::ifstream("/proc/" + std::to_string(pid) + "/comm") >> name;
+    return name;
+}
+
+const json* find_peer(const json& status, base::NodeId node) {
+    for (const json& peer : list_of(status, "peers")) {
+        if (number(peer, {"node"}) == node.value()) return &peer;
+    }
+    return nullptr;
+}
+
+bool is_up(const json* peer, std::uint8_t link) {
+    if (peer == nullptr) return false;
+    for (const json& each : list_of(*peer, "links")) {
+        if (number(each, {"link"}) == link) return each.value("up", false);
+    }
+    return false;
+}
+
+}  // namespace
+
+config::Keys Members::view(const std::vector<base::NodeId>& ring_members,
+                           const config::ClusterConfig& cluster) {
+    config::Keys changed;
+    for (const base::NodeId node : ring_members)
+        members_.try_emplace(node);
+    for (auto& [node, member] : members_) {
+        const std::string prefix = fmt::format("runtime.members.{}.", node.value());
+        const bool is_there = std::ranges::find(ring_members, node) != ring_members.end();
+        const bool joins = is_there && !member.is_joined;
+        if (joins) ++member.join_count;
+        if (joins && member.join_count == 1)
+            changed[prefix + "config_version"] = member.config_version;
+        if (joins) changed[prefix + "join_count"] = member.join_count;
+        if (joins || is_there != member.is_joined)
+            changed[prefix + "status"] = std::string(is_there ? "joined" : "left");
+        member.is_joined = is_there;
+        const config::Node* configured = cluster.node(node);
+        if (configured == nullptr) continue;
+        std::string ip = ip_text(*configured);
+        if (ip == member.ip) continue;
+        member.ip = std::move(ip);
+        changed[prefix + "ip"] = member.ip;
+    }
+    return changed;
+}
+
+config::Keys Members::greeted(base::NodeId node, std::uint64_t config_version) {
+    Member& member = members_[node];
+    if (member.config_version == config_version) return {};
+    member.config_version = config_version;
+    return {{fmt::format("runtime.members.{}.config_version", node.value()), config_version}};
+}
+
+config::Keys stats_of(const DaemonNumbers& numbers) {
+    config::Keys keys;
+    if (numbers.ringd_counters.is_object() && numbers.ringd_counters.contains("ring"))
+        add_ring_keys(numbers.ringd_status, numbers.ringd_counters, keys);
+    if (numbers.ringd_status.is_object()) add_link_keys(numbers.ringd_status, keys);
+    std::uint64_t place = 0;
+    for (const json& session : list_of(numbers.cpgd_status, "sessions")) {
+        ++place;
+        if (!session.value("connected", false)) continue;
+        add_ipc_keys({.service = 2,
+                      .pid = u32(number(session, {"pid"})),
+                      .id = place,
+                      .requests = 0,
+                      .events = number(session, {"events"}),
+                      .queued_bytes = number(session, {"queued_bytes"})},
+                     keys);
+    }
+    return keys;
+}
+
+void add_ipc_keys(const IpcSession& session, config::Keys& keys) {
+    const std::string prefix =
+        fmt::format("stats.ipcs.service{}.{}.{:#x}.", session.service, session.pid, session.id);
+    keys[prefix + "procname"] = process_name(session.pid);
+    keys[prefix + "requests"] = session.requests;
+    keys[prefix + "responses"] = session.requests;
+    keys[prefix + "dispatched"] = session.events;
+    keys[prefix + "queued"] = u32(session.queued_bytes);
+}
+
+std::vector<base::NodeId> file_order(const config::Loaded& loaded) {
+    std::vector<const config::Node*> nodes;
+    for (const config::Node& node : loaded.cluster.nodes)
+        nodes.push_back(&node);
+    std::ranges::sort(nodes, {}, [](const config::Node* node) { return node->at.line; });
+    std::vector<base::NodeId> order;
+    for (const config::Node* node : nodes)
+        order.push_back(node->id);
+    return order;
+}
+
+protocol::cfg::RingStatus ring_status_of(const json& ringd_status,
+                                         const config::ClusterConfig& cluster,
+                                         const std::vector<base::NodeId>& order) {
+    protocol::cfg::RingStatus status;
+    for (const config::Link& link : cluster.links) {
+        const auto& own = cluster.local()->links.at(link.number);
+        if (!own) continue;
+        protocol::cfg::RingStatus::Link& out = status.links.emplace_back();
+        out.number = link.number;
+        out.address = own->resolved.text();
+        for (const base::NodeId node : order) {
+            const json* peer = find_peer(ringd_status, node);
+            out.status += node == cluster.self ? 'n' : is_up(peer, link.number) ? '3' : '1';
+        }
+    }
+    return status;
+}
+
+protocol::cfg::NodeStatus node_status_of(const json& ringd_status,
+                                         const config::ClusterConfig& cluster, base::NodeId node) {
+    const json* peer = find_peer(ringd_status, node);
+    const bool is_self = cluster.self == node;
+    protocol::cfg::NodeStatus status{.node = node, .is_reachable = is_self, .links = {}};
+    if (peer != nullptr) status.is_reachable = peer->value("heard", false);
+    const std::uint32_t mtu = u32(number(ringd_status, {"packet_bytes"}));
+    const config::Node* there = cluster.node(node);
+    for (const config::Link& link : cluster.links) {
+        const auto& own = cluster.local()->links.at(link.number);
+        const auto& other = there->links.at(link.number);
+        if (!own || !other) continue;
+        const bool up = is_self || is_up(peer, link.number);
+        status.links.at(link.number) = {.is_enabled = true,
+                                        .is_connected = up,
+                                        .mtu = up ? mtu : 0,
+                                        .own_address = own->resolved.text(),
+                                        .peer_address = other->resolved.text()};
+    }
+    return status;
+}
+
+}  // namespace cmapd

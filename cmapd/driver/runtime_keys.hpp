@@ -1,0 +1,65 @@
+// What the daemons' status says, as the keys that Corosync's clients read. Pure: JSON in, keys out.
+#pragma once
+
+#include <map>
+#include <nlohmann/json.hpp>
+#include <string>
+#include <vector>
+
+#include "common/config/keys.hpp"
+#include "common/protocol/cfg_api.hpp"
+
+namespace cmapd {
+
+// runtime.members.<id>.: who is or was in the ring. Told by the channel's views, so that trackers
+// hear of it at once.
+class Members {
+  public:
+    // The nodes of the ring now. Gives the keys that are new or have changed.
+    [[nodiscard]] config::Keys view(const std::vector<base::NodeId>& ring_members,
+                                    const config::ClusterConfig& cluster);
+    // A member says which version of the configuration it has.
+    [[nodiscard]] config::Keys greeted(base::NodeId node, std::uint64_t config_version);
+
+  private:
+    struct Member {
+        bool is_joined = false;
+        std::uint32_t join_count = 0;
+        std::uint64_t config_version = 0;
+        std::string ip;
+    };
+    std::map<base::NodeId, Member> members_;
+};
+
+// stats.srp., stats.knet. and stats.ipcs.: from {"get": "status"} and {"get": "counters"} of ringd,
+// and {"get": "status"} of cpgd. Each may be null: that daemon does not answer.
+struct DaemonNumbers {
+    nlohmann::json ringd_status;
+    nlohmann::json ringd_counters;
+    nlohmann::json cpgd_status;
+};
+[[nodiscard]] config::Keys stats_of(const DaemonNumbers& numbers);
+
+// A session with one of our own services, for stats.ipcs.
+struct IpcSession {
+    std::uint32_t service = 0;
+    std::uint32_t pid = 0;
+    std::uint64_t id = 0;  // Tells sessions of one process apart.
+    std::uint64_t requests = 0;
+    std::uint64_t events = 0;
+    std::uint64_t queued_bytes = 0;
+};
+void add_ipc_keys(const IpcSession& session, config::Keys& keys);
+
+// The answers of cluster control, from ringd's status.
+[[nodiscard]] protocol::cfg::RingStatus ring_status_of(const nlohmann::json& ringd_status,
+                                                       const config::ClusterConfig& cluster,
+                                                       const std::vector<base::NodeId>& file_order);
+// Needs: `node` is configured.
+[[nodiscard]] protocol::cfg::NodeStatus node_status_of(const nlohmann::json& ringd_status,
+                                                       const config::ClusterConfig& cluster,
+                                                       base::NodeId node);
+// The nodes in the order of the file, which clients count by.
+[[nodiscard]] std::vector<base::NodeId> file_order(const config::Loaded& loaded);
+
+}  // namespace cmapd
