@@ -23,8 +23,8 @@ struct KillNode {
     base::NodeId node{};
     std::string reason;
 };
-using ControlRecord = std::variant<Greeting, KillNode, ReloadBegin, ReloadReady, ReloadRefused,
-                                   ReloadGiveUp>;
+using ControlRecord =
+    std::variant<Greeting, KillNode, ReloadBegin, ReloadReady, ReloadRefused, ReloadGiveUp>;
 
 inline constexpr std::size_t kReasonBytesMax = 255;
 inline constexpr std::size_t kLinesMax = 16384;  // Keys of 512 nodes with 8 links, and the rest.

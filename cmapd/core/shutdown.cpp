@@ -53,9 +53,8 @@ void Shutdown::time_out(ShutdownActions& actions) {
 }
 
 void Shutdown::decide(bool goes, ShutdownActions& actions) {
-    actions.emplace_back(
-        AnswerShutdown{.to = asked_->from,
-                       .outcome = goes ? ShutdownOutcome::Goes : ShutdownOutcome::Vetoed});
+    actions.emplace_back(AnswerShutdown{
+        .to = asked_->from, .outcome = goes ? ShutdownOutcome::Goes : ShutdownOutcome::Vetoed});
     asked_.reset();
     if (goes) actions.emplace_back(EndNode{});
 }

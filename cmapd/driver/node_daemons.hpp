@@ -50,7 +50,8 @@ class NodeDaemons {
     };
 
     void send_part(Daemon& daemon);
-    void part_answered(Daemon& daemon, std::uint64_t attempt, const ipc::StatusLink::Answer& answer);
+    void part_answered(Daemon& daemon, std::uint64_t attempt,
+                       const ipc::StatusLink::Answer& answer);
     void finish_one(const std::string& why_not);
     [[nodiscard]] std::vector<Daemon*> running();
 

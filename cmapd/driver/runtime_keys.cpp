@@ -57,7 +57,9 @@ void add_ring_keys(const json& status, const json& counters, config::Keys& keys)
     const auto received = [&](const char* type) {
         return number(counters, {"ring", "packets_received", type});
     };
-    const auto gathers = [&](const char* why) { return number(counters, {"ring", "gathers", why}); };
+    const auto gathers = [&](const char* why) {
+        return number(counters, {"ring", "gathers", why});
+    };
     const json& all = counters.at("ring");
     // Each visit sends the token on, at once or when somebody asks for a parked one.
     keys[srp + "orf_token_tx"] = ring("tokens_visited") + ring("tokens_retransmitted");

@@ -132,17 +132,16 @@ CONSTANT(COROSYNC_CFG_SHUTDOWN_FLAG_YES, 1);
 CONSTANT(CFG_NODE_STATUS_V1, 1);
 
 /* Functions with the types that programs call them by. */
-static cs_error_t (*const cfg_initialize)(corosync_cfg_handle_t*,
-                                          const corosync_cfg_callbacks_t*) =
+static cs_error_t (*const cfg_initialize)(corosync_cfg_handle_t*, const corosync_cfg_callbacks_t*) =
     corosync_cfg_initialize;
 static cs_error_t (*const cfg_fd)(corosync_cfg_handle_t, int32_t*) = corosync_cfg_fd_get;
-static cs_error_t (*const cfg_ring)(corosync_cfg_handle_t, char***, char***, unsigned int*) =
-    corosync_cfg_ring_status_get;
+static cs_error_t (*const cfg_ring)(corosync_cfg_handle_t, char***, char***,
+                                    unsigned int*) = corosync_cfg_ring_status_get;
 static cs_error_t (*const cfg_node)(corosync_cfg_handle_t, unsigned int,
-                                    corosync_cfg_node_status_version_t, void*) =
-    corosync_cfg_node_status_get;
-static cs_error_t (*const cfg_kill)(corosync_cfg_handle_t, unsigned int, const char*) =
-    corosync_cfg_kill_node;
+                                    corosync_cfg_node_status_version_t,
+                                    void*) = corosync_cfg_node_status_get;
+static cs_error_t (*const cfg_kill)(corosync_cfg_handle_t, unsigned int,
+                                    const char*) = corosync_cfg_kill_node;
 static cs_error_t (*const cfg_addresses)(corosync_cfg_handle_t, unsigned int, size_t, int*,
                                          corosync_cfg_node_address_t*) =
     corosync_cfg_get_node_addrs;
@@ -166,10 +165,10 @@ CONSTANT(SAM_RECOVERY_POLICY_CMAP, 16);
 CONSTANT(SAM_RECOVERY_POLICY_CONFDB, 16);
 
 int main(void) {
-    const int found =
-        initialize != NULL && mcast != NULL && membership != NULL && local != NULL &&
-        zcb != NULL && cfg_initialize != NULL && cfg_fd != NULL && cfg_ring != NULL &&
-        cfg_node != NULL && cfg_kill != NULL && cfg_addresses != NULL && cfg_track != NULL;
+    const int found = initialize != NULL && mcast != NULL && membership != NULL && local != NULL &&
+                      zcb != NULL && cfg_initialize != NULL && cfg_fd != NULL && cfg_ring != NULL &&
+                      cfg_node != NULL && cfg_kill != NULL && cfg_addresses != NULL &&
+                      cfg_track != NULL;
     printf("functions %d\n", found);
     for (int number = -2; number <= 110; ++number) {
         const cs_error_t error = (cs_error_t)number;

@@ -35,16 +35,15 @@ class Instance {
     explicit Instance(const corosync_cfg_callbacks_t& callbacks) : callbacks_(callbacks) {}
 
     cs_error_t open() {
-        auto session = ServiceSession::open(
-            {.socket = "cfg",
-             .service = protocol::session::Service::Cfg,
-             .resume = client::resume_time("HALO_CFG_RESUME_MS"),
-             .subscriptions =
-                 [this] {
-                     std::vector<base::Buffer> lasting;
-                     if (tracks_) lasting.push_back(encode(Request(TrackStart{})));
-                     return lasting;
-                 }});
+        auto session =
+            ServiceSession::open({.socket = "cfg",
+                                  .service = protocol::session::Service::Cfg,
+                                  .resume = client::resume_time("HALO_CFG_RESUME_MS"),
+                                  .subscriptions = [this] {
+                                      std::vector<base::Buffer> lasting;
+                                      if (tracks_) lasting.push_back(encode(Request(TrackStart{})));
+                                      return lasting;
+                                  }});
         if (!session) return session.error();
         session_ = std::move(*session);
         return CS_OK;
@@ -79,8 +78,7 @@ class Instance {
     cs_error_t dispatch(cs_dispatch_flags_t flags) {
         ServiceSession::Event event;
         return client::dispatch_events(
-            flags, finalized_,
-            [&](client::Wait wait) { return session_->next_event(event, wait); },
+            flags, finalized_, [&](client::Wait wait) { return session_->next_event(event, wait); },
             [&] { run(event); });
     }
 
