@@ -1,0 +1,115 @@
+// The daemons' status as the keys and answers that Corosync's clients read.
+#include "cmapd/driver/runtime_keys.hpp"
+
+#include <doctest/doctest.h>
+
+namespace {
+
+using base::NodeId;
+using config::KeyValue;
+using nlohmann::json;
+
+config::Loaded load() {
+    auto loaded = config::load_text(
+        "totem {\n cluster_name: demo\n}\nnodelist {\n"
+        " node {\n  nodeid: 3\n  name: c\n  ring0_addr: 192.0.2.3\n  ring1_addr: fd00::3\n }\n"
+        " node {\n  nodeid: 1\n  name: a\n  ring0_addr: 192.0.2.1\n  ring1_addr: fd00::1\n }\n"
+        " node {\n  nodeid: 2\n  name: b\n  ring0_addr: 192.0.2.2\n  ring1_addr: fd00::2\n }\n}\n",
+        "f",
+        {.node_id = {},
+         .host = config::Host{.name = "a",
+                              .addresses = {*config::IpAddress::parse("192.0.2.1"),
+                                            *config::IpAddress::parse("fd00::1")}}});
+    if (!loaded) MESSAGE(config::problems_text(loaded.error()));
+    REQUIRE(loaded);
+    return std::move(*loaded);
+}
+
+json ringd_status() {
+    const auto link = [](int number, bool up) {
+        return json{{"link", number}, {"up", up}, {"rtt_us", 120 + number}};
+    };
+    return {{"node", 1},
+            {"packet_bytes", 1380},
+            {"token", {{"rotation_mean_us", 2500}}},
+            {"peers",
+             {{{"node", 2}, {"heard", true}, {"links", {link(0, true), link(1, false)}}},
+              {{"node", 3}, {"heard", false}, {"links", {link(0, false), link(1, false)}}}}}};
+}
+
+}  // namespace
+
+TEST_CASE("the ring's status has a character a node, in the order of the file") {
+    const auto loaded = load();
+    const auto status =
+        cmapd::ring_status_of(ringd_status(), loaded.cluster, cmapd::file_order(loaded));
+    REQUIRE(status.links.size() == 2);
+    CHECK(status.links[0].address == "192.0.2.1");
+    CHECK(status.links[0].status == "1n3");
+    CHECK(status.links[1].address == "fd00::1");
+    CHECK(status.links[1].status == "1n1");
+}
+
+TEST_CASE("a node's status has its links with both addresses") {
+    const auto loaded = load();
+    const auto peer = cmapd::node_status_of(ringd_status(), loaded.cluster, NodeId{2});
+    CHECK(peer.is_reachable);
+    CHECK(peer.links[0].is_connected);
+    CHECK(peer.links[0].mtu == 1380);
+    CHECK(peer.links[0].peer_address == "192.0.2.2");
+    CHECK(peer.links[1].is_enabled);
+    CHECK_FALSE(peer.links[1].is_connected);
+    CHECK_FALSE(peer.links[2].is_enabled);
+    CHECK_FALSE(cmapd::node_status_of(ringd_status(), loaded.cluster, NodeId{3}).is_reachable);
+    CHECK(cmapd::node_status_of(ringd_status(), loaded.cluster, NodeId{1}).is_reachable);
+}
+
+TEST_CASE("members join and leave with the views, and only what changes is told") {
+    const auto loaded = load();
+    cmapd::Members members;
+    const auto first = members.view({NodeId{1}, NodeId{2}}, loaded.cluster);
+    CHECK(first.at("runtime.members.2.status") == KeyValue(std::string("joined")));
+    CHECK(first.at("runtime.members.2.join_count") == KeyValue(std::uint32_t{1}));
+    CHECK(first.at("runtime.members.2.ip") ==
+          KeyValue(std::string("r(0) ip(192.0.2.2) r(1) ip(fd00::2) ")));
+    CHECK(first.at("runtime.members.2.config_version") == KeyValue(std::uint64_t{0}));
+    CHECK(members.view({NodeId{1}, NodeId{2}}, loaded.cluster).empty());
+    const auto left = members.view({NodeId{1}}, loaded.cluster);
+    CHECK(left == config::Keys{{"runtime.members.2.status", std::string("left")}});
+    const auto again = members.view({NodeId{1}, NodeId{2}}, loaded.cluster);
+    CHECK(again == config::Keys{{"runtime.members.2.status", std::string("joined")},
+                                {"runtime.members.2.join_count", std::uint32_t{2}}});
+    CHECK(members.greeted(NodeId{2}, 7) ==
+          config::Keys{{"runtime.members.2.config_version", std::uint64_t{7}}});
+    CHECK(members.greeted(NodeId{2}, 7).empty());
+}
+
+TEST_CASE("statistics have Corosync's names and types, and none where a daemon says nothing") {
+    CHECK(cmapd::stats_of({}).empty());
+    CHECK(cmapd::stats_of({.ringd_status = json::array({1}),
+                           .ringd_counters = json("x"),
+                           .cpgd_status = json(nullptr)})
+              .empty());
+    const json counters{{"ring",
+                         {{"tokens_visited", 10},
+                          {"tokens_retransmitted", 2},
+                          {"messages_sent", 5},
+                          {"packets_received", {{"data", 7}, {"token", 9}}},
+                          {"drops", {{"malformed", 1}, {"duplicate", 2}}},
+                          {"gathers", {{"started", 1}, {"token lost", 4}}}}}};
+    const json cpgd{{"sessions",
+                     {{{"pid", 1}, {"connected", true}, {"events", 3}, {"queued_bytes", 4}},
+                      {{"pid", 2}, {"connected", false}}}}};
+    const auto keys = cmapd::stats_of(
+        {.ringd_status = ringd_status(), .ringd_counters = counters, .cpgd_status = cpgd});
+    CHECK(keys.at("stats.srp.orf_token_tx") == KeyValue(std::uint64_t{12}));
+    CHECK(keys.at("stats.srp.mcast_rx") == KeyValue(std::uint64_t{7}));
+    CHECK(keys.at("stats.srp.rx_msg_dropped") == KeyValue(std::uint64_t{3}));
+    CHECK(keys.at("stats.srp.gather_entered") == KeyValue(std::uint64_t{5}));
+    CHECK(keys.at("stats.srp.mtt_rx_token") == KeyValue(std::uint32_t{2}));
+    CHECK(keys.at("stats.knet.node2.link0.connected") == KeyValue(std::uint8_t{1}));
+    CHECK(keys.at("stats.knet.node2.link1.connected") == KeyValue(std::uint8_t{0}));
+    CHECK(keys.at("stats.knet.node1.link0.connected") == KeyValue(std::uint8_t{1}));
+    CHECK(keys.at("stats.ipcs.service2.1.0x1.dispatched") == KeyValue(std::uint64_t{3}));
+    CHECK(keys.count("stats.ipcs.service2.2.0x2.dispatched") == 0);
+}
