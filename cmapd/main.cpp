@@ -9,6 +9,8 @@
 #include <memory>
 
 #include "cmapd/driver/control.hpp"
+#include "common/daemon/confine.hpp"
+#include "common/daemon/trust.hpp"
 #include "common/ipc/status_server.hpp"
 #include "common/os/handed_down.hpp"
 #include "common/os/notify.hpp"
@@ -40,7 +42,6 @@ class Program {
 
     daemon_start::Started started_;
     logging::Log& log_ = started_.log;
-    int exit_ = EX_OK;
 
     os::HandedDown handed_down_ = os::HandedDown::take_all();
     std::unique_ptr<os::EventLoop> loop_;
@@ -49,6 +50,7 @@ class Program {
     std::unique_ptr<ring::StreamClient> stream_;
     std::unique_ptr<cmapd::Control> control_;
     std::unique_ptr<ipc::StatusServer> status_;
+    ipc::StatusServer::Rule daemons_of_node_ = daemon_start::daemons_of_this_node(started_);
     std::deque<base::Buffer> submissions_;
     bool is_lost_told_ = false;
     std::map<std::string, config::KeyValue> keys_;
@@ -68,8 +70,8 @@ int Program::run() {
         log_.error("the event loop failed", {{"ERROR", ran.error().text()}});
         return EX_OSERR;
     }
-    log_.notice("cmapd ends", {{"STATUS", exit_}});
-    return exit_;
+    log_.notice("cmapd ends");
+    return EX_OK;
 }
 
 bool Program::open() {
@@ -80,6 +82,8 @@ bool Program::open() {
         return false;
     }
     signals_ = std::move(*signals);
+    // Names in the configuration are resolved at a reload, too.
+    if (!daemon_start::confine(started_, {.network = true})) return false;
     if (!open_clients() || !open_status()) return false;
     attach();
     return true;
@@ -126,15 +130,7 @@ bool Program::open_clients() {
          .set_key = [this](const std::string& key,
                            const config::KeyValue& value) { keys_[key] = value; },
          .delete_key = [this](const std::string& key) { keys_.erase(key); },
-         .shutdown_timeout = [] { return kShutdownVotes; },
-         .end =
-             [this](int exit_status) {
-                 exit_ = exit_status;
-                 loop_->defer([this] {
-                     sessions_->flush();  // Who asked still gets the answer.
-                     loop_->stop();
-                 });
-             }});
+         .shutdown_timeout = [] { return kShutdownVotes; }});
     if (!control) {
         log_.error("cannot start", {{"ERROR", control.error().text()}});
         return false;
@@ -149,8 +145,8 @@ bool Program::open_status() {
     ipc::StatusServer::Options options{.daemon = "cmapd",
                                        .path = started_.in_run(name),
                                        .listener = {},
-                                       .may_get = {},
-                                       .may_do = {}};
+                                       .may_get = daemons_of_node_,
+                                       .may_do = daemons_of_node_};
     auto handed = handed_down_.take(name);
     if (handed) options.listener = handed->release();
     auto status = ipc::StatusServer::create(*loop_, std::move(options));

@@ -19,8 +19,10 @@
 #include "common/daemon/confine.hpp"
 #include "common/daemon/reload.hpp"
 #include "common/daemon/start.hpp"
+#include "common/daemon/trust.hpp"
 #include "common/ipc/status_server.hpp"
 #include "common/os/clock.hpp"
+#include "common/os/exit_status.hpp"
 #include "common/os/handed_down.hpp"
 #include "common/os/identity.hpp"
 #include "common/os/notify.hpp"
@@ -77,6 +79,8 @@ class Program {
     void write_obituary();
     void stop(int signal);
 
+    base::Expected<nlohmann::json, std::string> leave(const nlohmann::json& value);
+
     // The parts of a reload.
     base::Expected<void, std::string> prepare(const config::Loaded& next);
     void commit();
@@ -96,6 +100,8 @@ class Program {
     std::unique_ptr<ipc::StatusServer> status_;
     std::unique_ptr<ringd::Driver> driver_;
     std::unique_ptr<daemon_start::Reload> reload_;
+    // Found out before privileges go, which may close the way to the user database.
+    ipc::StatusServer::Rule daemons_of_node_ = daemon_start::daemons_of_this_node(started_);
     std::optional<base::Instant> leave_by_;
 };
 
@@ -248,6 +254,25 @@ void Program::stop(int signal) {
     driver_->leave();
 }
 
+// {"killed_by": 3, "reason": "…"}, or {} for a shutdown: the node's last order. Whoever runs the
+// node stops it when ringd has left.
+base::Expected<nlohmann::json, std::string> Program::leave(const nlohmann::json& value) {
+    if (!value.is_object()) return base::fail(std::string("value: needs an object"));
+    if (leave_by_) return value;
+    os::notify_stopping();
+    if (value.contains("killed_by")) {
+        log_.error(
+            "killed by a node of the cluster, leaving the ring",
+            {{"BY", value["killed_by"].dump()}, {"REASON", value.value("reason", std::string())}});
+        exit_ = os::kExitKilled;
+    } else {
+        log_.notice("the node is shut down, leaving the ring");
+    }
+    leave_by_ = os::now() + kLeaveMax;
+    driver_->leave();
+    return value;
+}
+
 bool Program::open_sockets() {
     auto listener = [this] {
         if (auto handed = handed_down_.take("ring"))
@@ -312,8 +337,8 @@ bool Program::open_status() {
     ipc::StatusServer::Options options{.daemon = "ringd",
                                        .path = started_.in_run(name),
                                        .listener = {},
-                                       .may_get = {},
-                                       .may_do = {}};
+                                       .may_get = daemons_of_node_,
+                                       .may_do = daemons_of_node_};
     auto handed = handed_down_.take(name);
     if (handed) options.listener = handed->release();
     auto status = ipc::StatusServer::create(*loop_, std::move(options));
@@ -340,6 +365,7 @@ bool Program::open_status() {
                       .abandon = [this] { transport_->abandon(); },
                       .commit = [this] { commit(); }});
     reload_->serve(*status_);
+    status_->on_do("leave", [this](const nlohmann::json& value) { return leave(value); });
     status_->on_do(
         "debug",
         [this](const nlohmann::json& value) -> base::Expected<nlohmann::json, std::string> {

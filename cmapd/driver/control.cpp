@@ -239,7 +239,7 @@ void Control::carry_out(const ShutdownActions& actions) {
             }
         } else {
             parts_.log.notice("shutdown agreed, stopping the node");
-            parts_.end(os::kExitShutdown);
+            end_node(json::object());
         }
     }
     if (!shutdown_.is_undecided()) shutdown_by_.reset();
@@ -336,7 +336,15 @@ void Control::on_record(base::NodeId sender, const KillNode& kill) {
     }
     parts_.log.error("killed by a node of the cluster, stopping the node",
                      {{"BY", sender.value()}, {"REASON", kill.reason}});
-    parts_.end(os::kExitKilled);
+    end_node({{"killed_by", sender.value()}, {"reason", kill.reason}});
+}
+
+// ringd leaves in order; when it has, whoever runs the node stops the rest of it.
+void Control::end_node(const json& why) {
+    daemons_.leave(why, [this](const std::optional<std::string>& why_not) {
+        if (why_not)
+            parts_.log.error("ringd does not leave the ring, stop the node", {{"ERROR", *why_not}});
+    });
 }
 
 // ---------------------------------------------------------------- reload

@@ -14,7 +14,6 @@
 #include "cmapd/driver/node_daemons.hpp"
 #include "cmapd/driver/runtime_keys.hpp"
 #include "common/daemon/start.hpp"
-#include "common/os/exit_status.hpp"
 #include "common/session/server.hpp"
 
 namespace cmapd {
@@ -34,9 +33,6 @@ class Control {
         std::function<void(const std::string& key)> delete_key;
         // How long trackers have for their votes (cfg.shutdown_timeout).
         std::function<base::Duration()> shutdown_timeout;
-        // The process ends with this status (os/exit_status.hpp), once what was sent has gone out;
-        // whoever runs it stops the whole node.
-        std::function<void(int exit_status)> end;
     };
     static os::Result<std::unique_ptr<Control>> create(Parts parts);
 
@@ -97,6 +93,7 @@ class Control {
 
     void with_ringd_status(const Caller& caller,
                            std::function<void(const nlohmann::json& status)> use);
+    void end_node(const nlohmann::json& why);
     void reply(const Caller& caller, std::uint32_t error, const base::Buffer& payload = {});
     void greet();
 

@@ -138,6 +138,14 @@ void NodeDaemons::abandon() {
     }
 }
 
+void NodeDaemons::leave(const json& why, Done done) {
+    Daemon& ringd = daemons_.front();
+    ringd.link->ask({{"do", "leave"}, {"value", why}}, kAnswerMax,
+                    [done = std::move(done)](const ipc::StatusLink::Answer& answer) {
+                        done(answer ? std::nullopt : std::optional(answer.error().text));
+                    });
+}
+
 void NodeDaemons::reopen_logs(Done done) {
     struct Rest {
         std::size_t waiting;

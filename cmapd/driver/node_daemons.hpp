@@ -27,6 +27,8 @@ class NodeDaemons {
     void commit(Done done);
     void abandon();
     void reopen_logs(Done done);
+    // The node's last order: ringd leaves the ring ({}), or is killed ({"killed_by", "reason"}).
+    void leave(const nlohmann::json& why, Done done);
 
     // {"get": question} to one of them, by name.
     void get(const std::string& daemon, const std::string& question,

@@ -1,10 +1,9 @@
-// What a daemon ends with when the whole node is to stop, for whoever runs it (docs/operations.md).
-// Neither is restarted; sysexits.h ends at 78.
+// What ringd ends with, beside sysexits.h, for whoever runs it (docs/operations.md).
 #pragma once
 
 namespace os {
 
-inline constexpr int kExitShutdown = 80;  // The node was asked to stop, and nobody vetoed.
-inline constexpr int kExitKilled = 81;    // A node of the cluster killed this one.
+// A node of the cluster killed this one: the whole node stops, and is not started again by itself.
+inline constexpr int kExitKilled = 81;
 
 }  // namespace os

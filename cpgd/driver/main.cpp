@@ -8,6 +8,7 @@
 #include "common/daemon/confine.hpp"
 #include "common/daemon/reload.hpp"
 #include "common/daemon/start.hpp"
+#include "common/daemon/trust.hpp"
 #include "common/ipc/status_server.hpp"
 #include "common/os/handed_down.hpp"
 #include "common/os/notify.hpp"
@@ -46,6 +47,8 @@ class Program {
     std::unique_ptr<zmtp::FormerConnections> former_;
     std::unique_ptr<ipc::StatusServer> status_;
     std::unique_ptr<daemon_start::Reload> reload_;
+    // Found out before privileges go, which may close the way to the user database.
+    ipc::StatusServer::Rule daemons_of_node_ = daemon_start::daemons_of_this_node(started_);
 };
 
 int Program::run() {
@@ -169,8 +172,8 @@ bool Program::open_status() {
     ipc::StatusServer::Options options{.daemon = "cpgd",
                                        .path = started_.in_run(name),
                                        .listener = {},
-                                       .may_get = {},
-                                       .may_do = {}};
+                                       .may_get = daemons_of_node_,
+                                       .may_do = daemons_of_node_};
     auto handed = handed_down_.take(name);
     if (handed) options.listener = handed->release();
     auto status = ipc::StatusServer::create(*loop_, std::move(options));

@@ -20,6 +20,8 @@ def story(cluster):
     keys = [folder / "key", folder / "key2"]
     keys[1].write_bytes(os.urandom(256))
     keys[1].chmod(0o400)
+    if cluster.engine.runs_as_users():  # Who runs reads its new key itself.
+        os.chown(keys[1], cluster.engine.USERS["halo-ringd"], -1)
 
     def write(numbers, links=1, key=keys[0]):
         cluster.engine.file.write_text(

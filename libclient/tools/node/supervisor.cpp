@@ -336,11 +336,6 @@ void Supervisor::on_death(Daemon& daemon, int status) {
         stop_node(code);
         return;
     }
-    if (code == os::kExitShutdown) {
-        log_.notice("the node is shut down, stopping it", {{"DAEMON", daemon.name}, {"PID", pid}});
-        stop_node(0);
-        return;
-    }
     if (code == os::kExitKilled) {
         log_.error("the node was killed by another one, stopping it",
                    {{"DAEMON", daemon.name}, {"PID", pid}});
