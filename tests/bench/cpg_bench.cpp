@@ -19,7 +19,7 @@
 #include <iostream>
 #include <sstream>
 
-#include "member.hpp"
+#include "tests/bench/member.hpp"
 
 namespace bench {
 namespace {

@@ -45,7 +45,7 @@ XML
         while ! [ -e "$folder/done.$node" ]; do
             n=$((n+1))
             [ $n -lt 1200 ] || exit 1
-            sleep 0.05
+            timeout 0.05 tail -f /dev/null  # Polls with the bound above.
         done
         rm -f "$folder/done.$node"
         ;;
