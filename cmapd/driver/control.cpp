@@ -408,6 +408,7 @@ void Control::carry_out(const CommitReload& /*commit*/) {
     const config::Keys force_before = config::keys_in_force(parts_.started.loaded.cluster);
     parts_.started.loaded = std::move(*next_);
     next_.reset();
+    digests_.clear();  // What was said before is of the configuration before.
     const config::Loaded& loaded = parts_.started.loaded;
     daemon_start::apply_logging(parts_.log, loaded.cluster.logging);
     take_access_rules();

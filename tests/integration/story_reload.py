@@ -50,7 +50,10 @@ MISTAKES = [(" tokn: 3000\n", "did you mean 'token'"), (" token: 5\n", "not allo
 
 def in_force(cluster, number, daemon="ringd"):
     result = cluster.haloctl(number, "status", "--json", "--daemon", daemon, "--get", "configuration")
-    value = lab.json.loads(result.stdout)[daemon]
+    try:
+        value = lab.json.loads(result.stdout)[daemon]
+    except (lab.json.JSONDecodeError, KeyError):
+        return {}  # A busy machine: it is asked again.
     return {**value["keys"], **(value["in_force"] if daemon == "ringd" else {})}
 
 
@@ -110,7 +113,7 @@ number: file.text() for number in numbers})
                 for state in states:  # What is each host's own.
                     for key in [k for k in state if k.endswith("bindnetaddr") or k.endswith("node_pos")]:
                         del state[key]
-                return all(state == states[0] for state in states) and states[0]
+                return all(state and state == states[0] for state in states) and states[0]
             state = lab.wait_for(same, lab.SOON, f"edit {edit}: {daemon} is configured alike on all nodes")
             assert state["totem.token"]["value"] == file.values["token"], (edit, state["totem.token"])
             assert state["logging.debug"]["value"] == file.values["debug"], (edit, state["logging.debug"])
