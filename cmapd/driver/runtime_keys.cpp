@@ -10,6 +10,12 @@ namespace {
 
 using nlohmann::json;
 
+std::uint64_t count_of(const json& value) {
+    if (value.is_number_unsigned()) return value.get<std::uint64_t>();
+    if (!value.is_number_integer()) return 0;
+    return static_cast<std::uint64_t>(std::max<std::int64_t>(0, value.get<std::int64_t>()));
+}
+
 // The value at the end of a path of names, or 0 where one of them is missing.
 std::uint64_t number(const json& from, std::initializer_list<const char*> path) {
     const json* at = &from;
@@ -19,14 +25,14 @@ std::uint64_t number(const json& from, std::initializer_list<const char*> path) 
         if (found == at->end()) return 0;
         at = &*found;
     }
-    return at->is_number_unsigned() ? at->get<std::uint64_t>() : 0;
+    return count_of(*at);
 }
 
 std::uint64_t sum_of(const json& counters) {
     std::uint64_t sum = 0;
     if (!counters.is_object()) return 0;
     for (const auto& [name, value] : counters.items()) {
-        if (value.is_number_unsigned()) sum += value.get<std::uint64_t>();
+        sum += count_of(value);
     }
     return sum;
 }
