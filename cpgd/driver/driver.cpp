@@ -48,7 +48,7 @@ std::size_t bytes_of(const protocol::Event& event) {
 
 os::Result<std::unique_ptr<Driver>> Driver::create(os::EventLoop& loop, logging::Log& log,
                                                    const Options& options, zmtp::Listener listener,
-                                                   std::optional<SnapshotFile> snapshots) {
+                                                   std::optional<os::SnapshotFile> snapshots) {
     std::unique_ptr<Driver> driver(new Driver(loop, log, options, std::move(snapshots)));
     Driver& self = *driver;
     auto server = zmtp::Server::create(
@@ -70,7 +70,7 @@ os::Result<std::unique_ptr<Driver>> Driver::create(os::EventLoop& loop, logging:
 }
 
 Driver::Driver(os::EventLoop& loop, logging::Log& log, const Options& options,
-               std::optional<SnapshotFile> snapshots)
+               std::optional<os::SnapshotFile> snapshots)
     : loop_(loop),
       log_(log),
       access_(options.access),

@@ -17,12 +17,12 @@
 #include "common/log/log.hpp"
 #include "common/log/rate_limit.hpp"
 #include "common/os/event_loop.hpp"
+#include "common/os/snapshot_file.hpp"
 #include "common/ring_client/stream_client.hpp"
 #include "common/session/access.hpp"
 #include "common/zmtp/server.hpp"
 #include "cpgd/core/core.hpp"
 #include "cpgd/driver/process_watch.hpp"
-#include "cpgd/driver/snapshot_file.hpp"
 
 namespace cpgd {
 
@@ -41,7 +41,7 @@ class Driver {
     static os::Result<std::unique_ptr<Driver>> create(os::EventLoop& loop, logging::Log& log,
                                                       const Options& options,
                                                       zmtp::Listener listener,
-                                                      std::optional<SnapshotFile> snapshots);
+                                                      std::optional<os::SnapshotFile> snapshots);
     Driver(const Driver&) = delete;
     Driver& operator=(const Driver&) = delete;
 
@@ -56,7 +56,7 @@ class Driver {
 
   private:
     Driver(os::EventLoop& loop, logging::Log& log, const Options& options,
-           std::optional<SnapshotFile> snapshots);
+           std::optional<os::SnapshotFile> snapshots);
     std::optional<ring::ResumePoint> restore(const cpg::Config& config);
     void start_afresh(const char* reason);
     void attach(const Options& options, const std::optional<ring::ResumePoint>& resume);
@@ -96,7 +96,7 @@ class Driver {
     bool was_serving_ = false;
     bool is_ring_lost_ = false;
 
-    std::optional<SnapshotFile> snapshots_;
+    std::optional<os::SnapshotFile> snapshots_;
     bool has_lived_ = false;          // snapshots_ was told so.
     protocol::Cursor stored_{};       // In the last snapshot.
     std::size_t snapshot_bytes_ = 0;  // Of it: the next one costs about as much.

@@ -28,7 +28,7 @@ class Program {
 
   private:
     bool open();
-    std::optional<cpgd::SnapshotFile> open_snapshots();
+    std::optional<os::SnapshotFile> open_snapshots();
     bool open_status();
     void take_access_rules();
     void on_signal(int signal);
@@ -125,8 +125,8 @@ void Program::take_access_rules() {
     access.gids.insert(of_file_.gids.begin(), of_file_.gids.end());
 }
 
-std::optional<cpgd::SnapshotFile> Program::open_snapshots() {
-    auto snapshots = cpgd::SnapshotFile::open(started_.in_private("snapshot"));
+std::optional<os::SnapshotFile> Program::open_snapshots() {
+    auto snapshots = os::SnapshotFile::open(started_.in_private("snapshot"));
     if (snapshots) return std::move(*snapshots);
     log_.warning("no place for snapshots, a restart will be a fresh one",
                  {{"ERROR", snapshots.error().text()}});

@@ -1,4 +1,4 @@
-#include "cpgd/driver/snapshot_file.hpp"
+#include "common/os/snapshot_file.hpp"
 
 #include <fcntl.h>
 #include <sys/file.h>
@@ -12,7 +12,7 @@
 
 #include "common/base/invariant.hpp"
 
-namespace cpgd {
+namespace os {
 namespace {
 
 constexpr std::uint64_t kMagic = 0x31647067'706f6c48;  // Changes with the layout.
@@ -130,4 +130,4 @@ void SnapshotFile::lived() {
     header_of(memory_).starts = 0;
 }
 
-}  // namespace cpgd
+}  // namespace os

@@ -1,4 +1,4 @@
-// Where a cpgd keeps its state for the cpgd that is started after it: a file in the run folder
+// Where a service keeps its state for the one that is started after it: a file in the run folder
 // (memory), mapped. A process that is killed at any moment leaves a whole snapshot: a new one is
 // written beside the last one, then one word says which counts. It does not outlive the machine,
 // and need not: then the clients are gone too.
@@ -13,7 +13,7 @@
 #include "common/os/error.hpp"
 #include "common/os/unique_fd.hpp"
 
-namespace cpgd {
+namespace os {
 
 class SnapshotFile {
   public:
@@ -50,4 +50,4 @@ class SnapshotFile {
     bool was_foreign_ = false;  // What open() found was nothing of ours, or damaged.
 };
 
-}  // namespace cpgd
+}  // namespace os

@@ -1,4 +1,4 @@
-#include "cpgd/driver/snapshot_file.hpp"
+#include "common/os/snapshot_file.hpp"
 
 #include <doctest/doctest.h>
 #include <sys/wait.h>
@@ -13,26 +13,26 @@
 #include "common/base/prng.hpp"
 #include "tests/unit/common/zmtp/support.hpp"
 
-using cpgd::SnapshotFile;
+using os::SnapshotFile;
 using zmtp::test::pattern;
 using zmtp::test::same;
 using zmtp::test::TemporaryFolder;
 
 namespace {
 
-// Where things are in the file (cpgd/driver/snapshot_file.cpp).
+// Where things are in the file (common/os/snapshot_file.cpp).
 constexpr std::size_t kCurrentAt = 12;
 constexpr std::size_t kSlotsAt = 16;  // offset, capacity, length; twice.
 
 SnapshotFile open(const std::string& path) {
-    auto opened = SnapshotFile::open(path);
+    auto opened = os::SnapshotFile::open(path);
     REQUIRE(opened);
     return std::move(*opened);
 }
 
 // A file in which a life has stored twice and lived, so that both slots are used.
 std::string stored(const TemporaryFolder& folder) {
-    SnapshotFile file = open(folder.file("snapshot"));
+    os::SnapshotFile file = open(folder.file("snapshot"));
     REQUIRE(file.store(pattern(1000, 1).bytes()));
     REQUIRE(file.store(pattern(2000, 2).bytes()));
     file.lived();
@@ -55,7 +55,7 @@ void overwrite(const std::string& path, std::size_t at, T value) {
 TEST_CASE("the next life finds what was stored last") {
     const TemporaryFolder folder;
     const std::string path = stored(folder);
-    const SnapshotFile file = open(path);
+    const os::SnapshotFile file = open(path);
     const auto loaded = file.load();
     REQUIRE(loaded);
     CHECK(same(*loaded, pattern(2000, 2)));
@@ -64,7 +64,7 @@ TEST_CASE("the next life finds what was stored last") {
 
 TEST_CASE("without a former life there is nothing, and nothing to say about it") {
     const TemporaryFolder folder;
-    const SnapshotFile file = open(folder.file("snapshot"));
+    const os::SnapshotFile file = open(folder.file("snapshot"));
     CHECK_FALSE(file.load());
     CHECK(file.refusal() == nullptr);
     std::error_code failure;
@@ -74,7 +74,7 @@ TEST_CASE("without a former life there is nothing, and nothing to say about it")
 
 TEST_CASE("snapshots grow, shrink and stay whole") {
     const TemporaryFolder folder;
-    SnapshotFile file = open(folder.file("snapshot"));
+    os::SnapshotFile file = open(folder.file("snapshot"));
     std::size_t seed = 0;
     for (const std::size_t size : {1u, 300'000u, 10u, 2'000'000u, 0u, 5'000'000u, 100u}) {
         CAPTURE(size);
@@ -88,8 +88,8 @@ TEST_CASE("snapshots grow, shrink and stay whole") {
 
 TEST_CASE("only one process has it") {
     const TemporaryFolder folder;
-    const SnapshotFile file = open(folder.file("snapshot"));
-    const auto second = SnapshotFile::open(folder.file("snapshot"));
+    const os::SnapshotFile file = open(folder.file("snapshot"));
+    const auto second = os::SnapshotFile::open(folder.file("snapshot"));
     REQUIRE_FALSE(second);
     CHECK(second.error().code == EWOULDBLOCK);
 }
@@ -97,7 +97,7 @@ TEST_CASE("only one process has it") {
 TEST_CASE("a name that leads elsewhere is not followed") {
     const TemporaryFolder folder;
     std::filesystem::create_symlink(folder.file("elsewhere"), folder.file("snapshot"));
-    const auto opened = SnapshotFile::open(folder.file("snapshot"));
+    const auto opened = os::SnapshotFile::open(folder.file("snapshot"));
     REQUIRE_FALSE(opened);
     CHECK(opened.error().code == ELOOP);
     CHECK_FALSE(std::filesystem::exists(folder.file("elsewhere")));
@@ -136,14 +136,14 @@ TEST_CASE("what is torn, truncated, foreign or of another layout is refused, and
         overwrite(path, kSlotsAt + 24 + 16, std::uint64_t{size});
     }
     {
-        SnapshotFile file = open(path);
+        os::SnapshotFile file = open(path);
         CHECK_FALSE(file.load());
         REQUIRE(file.refusal() != nullptr);
         CHECK(std::string(file.refusal()) == "the file is damaged or of another version");
         REQUIRE(file.store(pattern(3000, 3).bytes()));
         file.lived();
     }
-    const SnapshotFile next = open(path);
+    const os::SnapshotFile next = open(path);
     REQUIRE(next.load());
     CHECK(same(*next.load(), pattern(3000, 3)));
     CHECK(next.refusal() == nullptr);
@@ -182,7 +182,7 @@ TEST_CASE("a process that is killed at any moment leaves a whole snapshot") {
         const pid_t child = ::fork();
         REQUIRE(child >= 0);
         if (child == 0) {
-            auto file = SnapshotFile::open(path);
+            auto file = os::SnapshotFile::open(path);
             if (!file) ::_exit(1);
             for (std::size_t seed = 1;; ++seed) {
                 if (!file->store(snapshot(seed).bytes())) ::_exit(2);
@@ -201,7 +201,7 @@ TEST_CASE("a process that is killed at any moment leaves a whole snapshot") {
         REQUIRE(::waitpid(child, &status, 0) == child);
         CHECK(WIFSIGNALED(status));
 
-        const SnapshotFile file = open(path);
+        const os::SnapshotFile file = open(path);
         const auto loaded = file.load();
         REQUIRE(loaded);
         std::size_t seed = 0;
@@ -214,13 +214,13 @@ TEST_CASE("a process that is killed at any moment leaves a whole snapshot") {
 TEST_CASE("a state with which no life gets on is not tried for ever") {
     const TemporaryFolder folder;
     const std::string path = stored(folder);
-    for (std::uint32_t life = 0; life < SnapshotFile::kStartsMax; ++life) {
-        const SnapshotFile file = open(path);
+    for (std::uint32_t life = 0; life < os::SnapshotFile::kStartsMax; ++life) {
+        const os::SnapshotFile file = open(path);
         CHECK(file.load());
         CHECK(file.refusal() == nullptr);
     }
     {
-        SnapshotFile file = open(path);
+        os::SnapshotFile file = open(path);
         CHECK_FALSE(file.load());
         REQUIRE(file.refusal() != nullptr);
         CHECK(std::string(file.refusal()) ==
