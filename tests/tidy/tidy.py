@@ -21,7 +21,8 @@ MAY_INCLUDE = {
     "common/base": [],
     "common/os": ["common/base"],
     "common/log": ["common/base", "common/os"],
-    "common/config": ["common/base", "common/os"],
+    "common/quorum": ["common/base"],
+    "common/config": ["common/base", "common/os", "common/quorum"],
     "common/protocol": ["common/base"],
     "common/zmtp": ["common/base", "common/os"],
     "common/session": ["common/base", "common/os", "common/protocol", "common/zmtp"],
@@ -32,19 +33,19 @@ MAY_INCLUDE = {
     "ringd/transport": ["common/base", "common/os", "common/config", "ringd/totem"],
     "ringd": ["common", "ringd"],
     "cpgd/core": ["common/base", "common/protocol"],
-    "quorumd/core": ["common/base", "common/protocol"],
+    "quorumd/core": ["common/base", "common/protocol", "common/quorum"],
     "cmapd/core": ["common/base", "common/protocol"],
     "cpgd": ["common", "cpgd"],
     "quorumd": ["common", "quorumd"],
     "cmapd": ["common", "cmapd"],
     "libclient": ["common/base", "common/protocol", "common/zmtp", "common/ipc", "common/os", "libclient"],
-    "libclient/tools": ["common/base", "common/log", "common/config", "common/ipc", "common/os",
+    "libclient/tools": ["common/base", "common/log", "common/config", "common/ipc", "common/os", "common/quorum",
                         "libclient/include", "libclient/tools"],
     "tests": ["common", *DAEMONS, "libclient", "tests"],
 }
 
 # Folders whose code decides: no clock, thread, stream, entropy or log (docs/STYLE.md 3).
-CORES = ("common/base", "ringd/totem", "ringd/stream", "cpgd/core", "quorumd/core", "cmapd/core")
+CORES = ("common/base", "common/quorum", "ringd/totem", "ringd/stream", "cpgd/core", "quorumd/core", "cmapd/core")
 
 BANNED_IN_CORES = [
     (re.compile(r"\bnow\s*\(\s*\)"), "asks a clock",

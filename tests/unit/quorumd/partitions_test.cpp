@@ -13,7 +13,7 @@
 #include <vector>
 
 #include "common/base/prng.hpp"
-#include "quorumd/core/votes.hpp"
+#include "common/quorum/votes.hpp"
 
 namespace {
 

@@ -1,5 +1,5 @@
 // The quorum rule: the cases of the manual page, and how it is refused.
-#include "quorumd/core/votes.hpp"
+#include "common/quorum/votes.hpp"
 
 #include <doctest/doctest.h>
 

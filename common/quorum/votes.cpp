@@ -1,4 +1,4 @@
-#include "quorumd/core/votes.hpp"
+#include "common/quorum/votes.hpp"
 
 #include <algorithm>
 #include <tuple>

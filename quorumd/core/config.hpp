@@ -1,0 +1,23 @@
+// What quorumd's core is told by the configuration.
+#pragma once
+
+#include <cstdint>
+
+#include "common/base/instant.hpp"
+#include "quorumd/core/message.hpp"
+
+namespace quorum {
+
+struct Config {
+    bool is_free = false;  // No provider: every partition is quorate.
+    std::uint32_t votes = 1;
+    Options options{};
+    bool tracks_expected_votes = false;
+    base::Duration last_man_standing_window = std::chrono::seconds{10};
+    base::Duration device_timeout = std::chrono::seconds{10};
+    base::Duration device_sync_timeout = std::chrono::seconds{30};
+    base::Duration lease = std::chrono::seconds{9};
+    base::Duration renewal = std::chrono::seconds{1};
+};
+
+}  // namespace quorum
