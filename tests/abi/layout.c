@@ -5,7 +5,9 @@
 #include <corosync/corodefs.h>
 #include <corosync/corotypes.h>
 #include <corosync/cpg.h>
+#include <corosync/quorum.h>
 #include <corosync/sam.h>
+#include <corosync/votequorum.h>
 #include <stddef.h>
 #include <stdio.h>
 
@@ -27,6 +29,59 @@ RECORD(cs_version_t, 3, 1);
 MEMBER(cs_version_t, releaseCode, 0, 1);
 MEMBER(cs_version_t, majorVersion, 1, 1);
 MEMBER(cs_version_t, minorVersion, 2, 1);
+
+RECORD(quorum_handle_t, 8, 8);
+RECORD(quorum_model_t, 4, 4);
+RECORD(struct quorum_ring_id, 16, 8);
+MEMBER(struct quorum_ring_id, nodeid, 0, 4);
+MEMBER(struct quorum_ring_id, seq, 8, 8);
+RECORD(quorum_callbacks_t, 8, 8);
+RECORD(quorum_model_data_t, 4, 4);
+RECORD(quorum_model_v0_data_t, 16, 8);
+MEMBER(quorum_model_v0_data_t, quorum_notify_fn, 8, 8);
+RECORD(quorum_model_v1_data_t, 24, 8);
+MEMBER(quorum_model_v1_data_t, quorum_notify_fn, 8, 8);
+MEMBER(quorum_model_v1_data_t, nodelist_notify_fn, 16, 8);
+CONSTANT(QUORUM_MODEL_V0, 0);
+CONSTANT(QUORUM_MODEL_V1, 1);
+CONSTANT(QUORUM_FREE, 0);
+CONSTANT(QUORUM_SET, 1);
+RECORD(votequorum_handle_t, 8, 8);
+RECORD(struct votequorum_info, 292, 4);
+MEMBER(struct votequorum_info, node_id, 0, 4);
+MEMBER(struct votequorum_info, node_state, 4, 4);
+MEMBER(struct votequorum_info, node_votes, 8, 4);
+MEMBER(struct votequorum_info, node_expected_votes, 12, 4);
+MEMBER(struct votequorum_info, highest_expected, 16, 4);
+MEMBER(struct votequorum_info, total_votes, 20, 4);
+MEMBER(struct votequorum_info, quorum, 24, 4);
+MEMBER(struct votequorum_info, flags, 28, 4);
+MEMBER(struct votequorum_info, qdevice_votes, 32, 4);
+MEMBER(struct votequorum_info, qdevice_name, 36, 255);
+RECORD(votequorum_node_t, 8, 4);
+RECORD(votequorum_ring_id_t, 16, 8);
+MEMBER(votequorum_ring_id_t, seq, 8, 8);
+RECORD(votequorum_callbacks_t, 24, 8);
+MEMBER(votequorum_callbacks_t, votequorum_quorum_notify_fn, 0, 8);
+MEMBER(votequorum_callbacks_t, votequorum_expectedvotes_notify_fn, 8, 8);
+MEMBER(votequorum_callbacks_t, votequorum_nodelist_notify_fn, 16, 8);
+CONSTANT(VOTEQUORUM_INFO_TWONODE, 1);
+CONSTANT(VOTEQUORUM_INFO_QUORATE, 2);
+CONSTANT(VOTEQUORUM_INFO_WAIT_FOR_ALL, 4);
+CONSTANT(VOTEQUORUM_INFO_LAST_MAN_STANDING, 8);
+CONSTANT(VOTEQUORUM_INFO_AUTO_TIE_BREAKER, 16);
+CONSTANT(VOTEQUORUM_INFO_ALLOW_DOWNSCALE, 32);
+CONSTANT(VOTEQUORUM_INFO_QDEVICE_REGISTERED, 64);
+CONSTANT(VOTEQUORUM_INFO_QDEVICE_ALIVE, 128);
+CONSTANT(VOTEQUORUM_INFO_QDEVICE_CAST_VOTE, 256);
+CONSTANT(VOTEQUORUM_INFO_QDEVICE_MASTER_WINS, 512);
+CONSTANT(VOTEQUORUM_QDEVICE_NODEID, 0);
+CONSTANT(VOTEQUORUM_QDEVICE_MAX_NAME_LEN, 255);
+CONSTANT(VOTEQUORUM_QDEVICE_DEFAULT_TIMEOUT, 10000);
+CONSTANT(VOTEQUORUM_QDEVICE_DEFAULT_SYNC_TIMEOUT, 30000);
+CONSTANT(VOTEQUORUM_NODESTATE_MEMBER, 1);
+CONSTANT(VOTEQUORUM_NODESTATE_DEAD, 2);
+CONSTANT(VOTEQUORUM_NODESTATE_LEAVING, 3);
 
 RECORD(cpg_handle_t, 8, 8);
 RECORD(cpg_iteration_handle_t, 8, 8);

@@ -40,7 +40,7 @@ const std::vector<Role>& roles() {
     static const std::vector<Role> all{
         {"ringd", {{"ring", /*is_for_all=*/false}, {"ringd.status"}}},
         {"cpgd", {{"cpg"}, {"cpgd.status"}}},
-        {"quorumd", {{"quorum"}, {"quorumd.status"}}},
+        {"quorumd", {{"quorum"}, {"votequorum"}, {"quorumd.status"}}},
         {"cmapd", {{"cmap"}, {"cfg"}, {"cmapd.status"}}},
     };
     return all;
