@@ -17,6 +17,7 @@ void add_status(CLI::App& app, Context& context);
 void add_keygen(CLI::App& app, Context& context);
 void add_config(CLI::App& app, Context& context);
 void add_cpg(CLI::App& app, Context& context);
+void add_quorum(CLI::App& app, Context& context);
 void add_node(CLI::App& app, Context& context);
 void add_init(CLI::App& app, Context& context);
 void add_join(CLI::App& app, Context& context);

@@ -19,6 +19,7 @@ int main(int argc, char** argv) {
     haloctl::Context context;
     haloctl::add_status(app, context);
     haloctl::add_cpg(app, context);
+    haloctl::add_quorum(app, context);
     haloctl::add_keygen(app, context);
     haloctl::add_config(app, context);
     haloctl::add_node(app, context);
