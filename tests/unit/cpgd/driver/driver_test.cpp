@@ -35,7 +35,7 @@ struct Cpgd {
         REQUIRE(log.reopen_file());
         auto listener = zmtp::Listener::listen(folder.file("cpg"));
         REQUIRE(listener);
-        auto snapshots = cpgd::SnapshotFile::open(folder.file("cpgd.snapshot"));
+        auto snapshots = os::SnapshotFile::open(folder.file("cpgd.snapshot"));
         REQUIRE(snapshots);
         cpgd::Driver::Options options{.ring_path = folder.file("ring"), .access = {}, .core = {}};
         options.access.own_uid = ::geteuid();
@@ -142,7 +142,7 @@ void overwrite(const std::string& path, std::uint64_t at, const std::string& byt
 }
 
 // Where the snapshot that counts begins in its file, and its length
-// (cpgd/driver/snapshot_file.cpp).
+// (common/os/snapshot_file.cpp).
 struct Slot {
     std::uint64_t at = 0;  // Of offset, capacity and length in the header.
     std::uint64_t offset = 0;
