@@ -82,7 +82,7 @@ TEST_CASE("of two nodes with a device the one for which it votes goes on") {
     ToyOptions options = nodes(2);
     options.config.options.expected_votes = 3;
     options.config.options.device_votes = 1;
-    options.config.device_sync_timeout = seconds(3);
+    options.config.device_sync_timeout = seconds(30);
     ToyCluster cluster(options, 3);
     settle(cluster);
     for (const std::uint32_t node : cluster.ids()) {
