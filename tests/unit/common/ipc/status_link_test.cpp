@@ -96,10 +96,9 @@ TEST_CASE("who does not run is told as such, and is asked again when it does") {
 TEST_CASE("a question too many is refused and not kept") {
     World world;
     for (std::size_t i = 0; i <= ipc::StatusLink::kQuestionsMax; ++i)
-        world.ask("number", milliseconds(200));
+        world.ask("number");
     REQUIRE(world.wait_answers(1));
     CHECK(world.answers[0].error().cause == StatusError::Cause::Failed);
-    REQUIRE(world.wait_answers(ipc::StatusLink::kQuestionsMax + 1));
 }
 
 TEST_CASE("whoever asks may be gone when the answer comes") {
