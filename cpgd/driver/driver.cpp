@@ -207,8 +207,10 @@ void Driver::deadline_passed() {
 
 bool Driver::is_snapshot_due(base::Instant now) const {
     if (!unstored_since_ || !core_.can_snapshot()) return false;
-    // The first one early: it tells a life that got on from one that its own snapshot kills.
-    if (snapshots_ && !has_lived_) return core_.is_serving();
+    // The first one that serves is early: it tells a life that got on from one that its own
+    // snapshot kills. Before that it is stored too: what is not acknowledged holds back what comes
+    // behind it, and that may be what serving waits for.
+    if (snapshots_ && !has_lived_ && core_.is_serving()) return true;
     const base::Duration since = now - *unstored_since_;
     if (unstored_bytes_ < kUnstoredBytesMin && since < kUnstoredTimeMin) return false;
     return is_snapshot_cheap() || unstored_bytes_ >= kUnstoredBytesMax || since >= kUnstoredTimeMax;

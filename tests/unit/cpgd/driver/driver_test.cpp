@@ -87,7 +87,9 @@ struct Client {
 };
 
 struct Node {
-    Node() : ring(folder.file("ring")) { start_cpgd(); }
+    explicit Node(const stream::SwitchConfig& config = {}) : ring(folder.file("ring"), config) {
+        start_cpgd();
+    }
 
     void start_cpgd() {
         cpgd.reset();
@@ -256,4 +258,30 @@ TEST_CASE(
     const api::Welcome after = node.connect(before.session, 2);
     CHECK(node.logs("its state is older than what it acknowledged or submitted"));
     CHECK_FALSE(after.resumed);
+}
+
+TEST_CASE("a life behind which more waits than the ring sends unacknowledged catches up") {
+    Node node({.in_flight_bytes_max = 1'000});
+    const api::Welcome first = node.join();
+    const auto service = [&] { return node.ring.status().channels[0].services[0]; };
+    node.ring.hold(true);
+    for (std::uint64_t number = 1; number <= 10; ++number) {
+        const std::uint64_t before = service().submitted;
+        node.client->say(
+            api::Mcast{.number = number,
+                       .handle = api::GroupHandle{5},
+                       .safe = false,
+                       .part = api::Mcast::Part::Whole,
+                       .message_bytes = 300,
+                       .payload = base::Buffer::copy_of(std::vector(300, std::byte{1}))});
+        REQUIRE(node.wait([&] { return service().submitted > before; }));
+    }
+    node.cpgd.reset();
+    REQUIRE(node.wait([&] { return !service().connected; }));
+    node.ring.hold(false);
+    REQUIRE(node.wait([&] { return service().retained_bytes > 3'000; }));
+
+    node.start_cpgd();
+    CHECK(node.connect(first.session, 1).session == first.session);
+    CHECK(node.wait([&] { return service().retained_bytes == 0; }));
 }
