@@ -1,26 +1,36 @@
 // cmapd: the configuration of this node as keys, one safe way to change it on all nodes, and
 // cluster control.
+#include <sys/eventfd.h>
+#include <sys/stat.h>
 #include <sysexits.h>
 #include <unistd.h>
 
+#include <array>
 #include <csignal>
-#include <deque>
-#include <map>
+#include <filesystem>
 #include <memory>
+#include <optional>
 
+#include "cmapd/driver/configuration_keys.hpp"
 #include "cmapd/driver/control.hpp"
+#include "cmapd/driver/driver.hpp"
+#include "cmapd/driver/status_json.hpp"
 #include "common/daemon/confine.hpp"
 #include "common/daemon/trust.hpp"
 #include "common/ipc/status_server.hpp"
 #include "common/os/handed_down.hpp"
 #include "common/os/notify.hpp"
 #include "common/os/signal_fd.hpp"
-#include "common/ring_client/stream_client.hpp"
 
 namespace {
 
-// Words that wait for room on the ring.
-constexpr std::size_t kSubmissionsMax = 1024;
+// What SQLite, and copying its files, do beside what all daemons do.
+constexpr std::array kCalls{"fallocate", "fchown", "sendfile", "copy_file_range", "rmdir"};
+
+// What the service manager keeps for us while the node runs, and drops when it stops: as long as it
+// is there, the keys of the run folder count.
+constexpr const char* kRunMark = "run";
+
 constexpr base::Duration kShutdownVotes = std::chrono::seconds(5);
 
 class Program {
@@ -31,14 +41,15 @@ class Program {
     int run();
 
   private:
-    bool open();
-    bool open_clients();
+    // The exit status when it can't.
+    std::optional<int> open();
+    std::optional<cmapd::KeysStore> open_store();
+    bool open_clients(const char* name, session::Service service);
+    bool open_control();
     bool open_status();
-    void attach();
     void on_signal(int signal);
     void on_event(const protocol::Event& event);
-    void submit(base::Buffer record);
-    void send_submissions();
+    [[nodiscard]] base::Duration shutdown_timeout() const;
 
     daemon_start::Started started_;
     logging::Log& log_ = started_.log;
@@ -46,14 +57,10 @@ class Program {
     os::HandedDown handed_down_ = os::HandedDown::take_all();
     std::unique_ptr<os::EventLoop> loop_;
     std::unique_ptr<os::SignalFd> signals_;
-    std::unique_ptr<session::Server> sessions_;
-    std::unique_ptr<ring::StreamClient> stream_;
+    std::unique_ptr<cmapd::Driver> driver_;
     std::unique_ptr<cmapd::Control> control_;
     std::unique_ptr<ipc::StatusServer> status_;
     ipc::StatusServer::Rule daemons_of_node_ = daemon_start::daemons_of_this_node(started_);
-    std::deque<base::Buffer> submissions_;
-    bool is_lost_told_ = false;
-    std::map<std::string, config::KeyValue> keys_;
 };
 
 int Program::run() {
@@ -63,9 +70,13 @@ int Program::run() {
         return EX_OSERR;
     }
     loop_ = std::make_unique<os::EventLoop>(std::move(*loop));
-    if (!open()) return EX_OSERR;
+    if (const auto failed = open()) return *failed;
     os::feed_watchdog(*loop_);
-    log_.notice("cmapd runs, waiting for the ring", {{"FILE", started_.loaded.cluster.file}});
+    log_.notice("cmapd runs", {{"FILE", started_.loaded.cluster.file},
+                               {"KEYS", driver_->core().keys().all().size()},
+                               {"FORMER_CONNECTIONS", driver_->sessions().former()}});
+    driver_->serve();
+    os::notify_ready();
     if (const auto ran = loop_->run(); !ran) {
         log_.error("the event loop failed", {{"ERROR", ran.error().text()}});
         return EX_OSERR;
@@ -74,70 +85,117 @@ int Program::run() {
     return EX_OK;
 }
 
-bool Program::open() {
+std::optional<int> Program::open() {
     auto signals = os::SignalFd::create(*loop_, {SIGTERM, SIGINT, SIGQUIT, SIGHUP, SIGUSR1},
                                         [this](int signal) { on_signal(signal); });
     if (!signals) {
         log_.error("cannot start", {{"ERROR", signals.error().text()}});
-        return false;
+        return EX_OSERR;
     }
     signals_ = std::move(*signals);
+    // What only we may read is made so; the rules in our folder are for the other daemons too.
+    (void)::umask(0077);
+    (void)::chmod(started_.in_run("cmapd").c_str(), 0711);  // Fails where the folder is not ours.
     // Names in the configuration are resolved at a reload, too.
-    if (!daemon_start::confine(started_, {.network = true})) return false;
-    if (!open_clients() || !open_status()) return false;
-    attach();
-    return true;
+    if (!daemon_start::confine(started_, {.network = true, .secret = false, .calls = kCalls}))
+        return EX_OSERR;
+    auto store = open_store();
+    if (!store) return EX_IOERR;
+    cmapd::Driver::Options options{.ring_path = started_.in_run("ring"),
+                                   .access_path = started_.in_private("access"),
+                                   .access = {},
+                                   .nodes = started_.loaded.cluster.nodes.size(),
+                                   .self = *started_.loaded.cluster.self};
+    options.access.own_uid = ::geteuid();
+    driver_ = std::make_unique<cmapd::Driver>(*loop_, log_, options, *std::move(store));
+    if (!open_clients("cmap", session::Service::Cmap) ||
+        !open_clients("cfg", session::Service::Cfg)) {
+        return EX_OSERR;
+    }
+    while (auto connection = handed_down_.take(session::kKeptConnection)) {
+        driver_->sessions().add_former(std::move(*connection));
+    }
+    if (!open_control() || !open_status()) return EX_OSERR;
+    return std::nullopt;
 }
 
-bool Program::open_clients() {
-    session::Access access;
-    access.own_uid = ::geteuid();
-    sessions_ = std::make_unique<session::Server>(
-        *loop_, access,
-        session::Server::Callbacks{.opened = [](auto, const auto&) {},
-                                   .request =
-                                       [this](auto id, auto number, const base::Buffer& payload) {
-                                           control_->request(id, number, payload);
-                                       },
-                                   .closed = [this](auto id, auto) { control_->closed(id); },
-                                   .not_allowed =
-                                       [this](const zmtp::PeerCredentials& peer) {
-                                           log_.info("client is not allowed, refusing",
-                                                     {{"UID", peer.uid}, {"GID", peer.gid}});
-                                       }});
-    auto listener = [this] {
-        if (auto handed = handed_down_.take("cfg"))
+std::optional<cmapd::KeysStore> Program::open_store() {
+    const std::string state_folder =
+        config::state_folder_of(started_.options, started_.loaded.cluster.system.state_dir);
+    std::error_code failure;  // The database says what is wrong with the folder.
+    std::filesystem::create_directories(state_folder, failure);
+    const bool is_same_run = handed_down_.take(kRunMark).has_value();
+    auto store = cmapd::KeysStore::open({.run_path = started_.in_private("keys"),
+                                         .state_path = state_folder + "/keys.db",
+                                         .is_same_run = is_same_run},
+                                        log_);
+    if (!store || is_same_run) return store;
+    const os::UniqueFd mark(::eventfd(0, EFD_CLOEXEC));
+    if (const auto kept = os::store_descriptor(kRunMark, mark.get()); !kept) {
+        log_.info("nobody keeps a mark of this run, a restart will forget its keys",
+                  {{"ERROR", kept.error().text()}});
+    }
+    return store;
+}
+
+bool Program::open_clients(const char* name, session::Service service) {
+    auto listener = [&]() -> os::Result<zmtp::Listener> {
+        if (auto handed = handed_down_.take(name))
             return zmtp::Listener::inherit(std::move(*handed));
-        return zmtp::Listener::listen(started_.in_run("cfg"));
+        return zmtp::Listener::listen(started_.in_run(name));
     }();
     if (!listener) {
         log_.error("cannot open the socket for clients", {{"ERROR", listener.error().text()}});
         return false;
     }
-    if (auto listens = sessions_->listen(std::move(*listener), session::Service::Cfg); !listens) {
-        log_.error("cannot serve clients", {{"ERROR", listens.error().text()}});
+    if (const auto served = driver_->sessions().listen(std::move(*listener), service); !served) {
+        log_.error("cannot serve clients", {{"ERROR", served.error().text()}});
         return false;
     }
-    while (auto connection = handed_down_.take(session::kKeptConnection)) {
-        sessions_->add_former(std::move(*connection));
-    }
+    return true;
+}
+
+bool Program::open_control() {
     auto control = cmapd::Control::create(
         {.loop = *loop_,
          .log = log_,
          .started = started_,
-         .sessions = *sessions_,
-         .submit = [this](base::Buffer record) { submit(std::move(record)); },
-         .set_key = [this](const std::string& key,
-                           const config::KeyValue& value) { keys_[key] = value; },
-         .delete_key = [this](const std::string& key) { keys_.erase(key); },
-         .shutdown_timeout = [] { return kShutdownVotes; }});
+         .sessions = driver_->sessions(),
+         .submit = [this](base::Buffer record) { driver_->submit(std::move(record)); },
+         .set_key =
+             [this](const std::string& key, const config::KeyValue& value) {
+                 driver_->write({{.key = key, .value = cmapd::value_of(value)}});
+             },
+         .delete_key =
+             [this](const std::string& key) {
+                 driver_->write({{.key = key, .value = std::nullopt}});
+             },
+         .shutdown_timeout = [this] { return shutdown_timeout(); }});
     if (!control) {
         log_.error("cannot start", {{"ERROR", control.error().text()}});
         return false;
     }
     control_ = std::move(*control);
-    control_->set_first_keys();
+    driver_->add_service(
+        session::Service::Cfg,
+        {.opened = [](auto, const auto&) {},
+         .request = [this](auto id, auto number,
+                           const base::Buffer& payload) { control_->request(id, number, payload); },
+         .closed = [this](auto id, auto) { control_->closed(id); }});
+    driver_->on_channel([this](const protocol::Event& event) { on_event(event); });
+    driver_->on_collect_stats([this](const std::function<void(cmap::Values)>& give) {
+        control_->numbers([give](const config::Keys& keys) { give(cmapd::values_of(keys)); });
+    });
+    // A restart goes on with the keys as they are.
+    if (driver_->is_fresh()) control_->set_first_keys();
     return true;
+}
+
+// cfg.shutdown_timeout, in ms, which clients may set.
+base::Duration Program::shutdown_timeout() const {
+    const cmap::Value* value = driver_->core().keys().find("cfg.shutdown_timeout");
+    const auto ms = value == nullptr ? std::nullopt : protocol::cmap::as<std::uint32_t>(*value);
+    return ms ? std::chrono::milliseconds{*ms} : kShutdownVotes;
 }
 
 bool Program::open_status() {
@@ -155,67 +213,25 @@ bool Program::open_status() {
         return false;
     }
     status_ = std::move(*status);
+    status_->on_get("status", [this] { return cmapd::status_json(*driver_); });
+    status_->on_get("counters", [this] { return cmapd::status_json(*driver_)["counters"]; });
     status_->on_get("reload", [this] { return control_->last_reload(); });
     status_->on_get("keys", [this] {
         nlohmann::json keys = nlohmann::json::object();
-        for (const auto& [key, value] : keys_) {
-            std::visit([&](const auto& each) { keys[key] = each; }, value);
+        for (const auto& [key, entry] : driver_->core().keys().all()) {
+            keys[key] = cmapd::value_json(entry.value);
         }
         return keys;
     });
     return true;
 }
 
-void Program::attach() {
-    stream_ = std::make_unique<ring::StreamClient>(
-        *loop_,
-        ring::StreamClient::Options{
-            .path = started_.in_run("ring"), .channel = "cmap", .resume = std::nullopt},
-        ring::StreamClient::Callbacks{
-            .attached =
-                [this](const protocol::Attached& attached, auto) {
-                    is_lost_told_ = false;
-                    log_.notice("attached to the ring", {{"RESUMED", attached.resumed}});
-                    if (!attached.resumed) submissions_.clear();
-                },
-            .event = [this](const protocol::Event& event) { on_event(event); },
-            .room = [this] { send_submissions(); },
-            .lost =
-                [this](const std::string& reason) {
-                    if (!std::exchange(is_lost_told_, true))
-                        log_.warning("no ring, trying again until there is one",
-                                     {{"REASON", reason}});
-                }});
-    loop_->at_turn_end([this] { sessions_->flush(); });
-    stream_->start();
-}
-
 void Program::on_event(const protocol::Event& event) {
     if (const auto* view = std::get_if<protocol::View>(&event.what)) {
         control_->view(*view);
-        if (!sessions_->is_serving()) {
-            sessions_->serve(*started_.loaded.cluster.self);
-            log_.notice("serving clients", {{"FORMER_CONNECTIONS", sessions_->former()}});
-            os::notify_ready();
-        }
     } else if (const auto* batch = std::get_if<protocol::Batch>(&event.what)) {
         if (cmapd::is_control_record(batch->payload))
             control_->record(batch->sender, batch->payload);
-    }
-    stream_->acknowledge(event.cursor);
-}
-
-void Program::submit(base::Buffer record) {
-    // Only while there is no ring, which answers everything of before by another view.
-    if (submissions_.size() == kSubmissionsMax) submissions_.pop_front();
-    submissions_.push_back(std::move(record));
-    send_submissions();
-}
-
-void Program::send_submissions() {
-    while (!submissions_.empty() && stream_ && stream_->fits(submissions_.front().size())) {
-        stream_->submit(std::move(submissions_.front()), true, false);
-        submissions_.pop_front();
     }
 }
 

@@ -68,7 +68,7 @@ void Server::serve(base::NodeId self) {
 // ---------------------------------------------------------------- connections
 
 bool Server::on_connected(ConnectionId id, const zmtp::PeerCredentials& peer) {
-    const bool is_allowed = access_.allows(peer);
+    const bool is_allowed = access_.allows(peer) || rules_.allows(peer);
     if (!is_allowed && callbacks_.not_allowed) callbacks_.not_allowed(peer);
     peers_.emplace(id, Peer{.credentials = peer, .is_allowed = is_allowed});
     return true;

@@ -118,6 +118,8 @@ class Server {
 
     // The rules may change at any time; sessions that are there stay.
     [[nodiscard]] Access& access() { return access_; }
+    // The rules that cmapd knows count too.
+    void follow_rules(std::string path) { rules_ = RulesFile(std::move(path)); }
     [[nodiscard]] const Client* find(SessionId session) const;
     [[nodiscard]] std::vector<SessionStatus> sessions() const;
     [[nodiscard]] const Counters& counters() const { return counters_; }
@@ -166,6 +168,7 @@ class Server {
 
     os::EventLoop& loop_;
     Access access_;
+    RulesFile rules_;
     Callbacks callbacks_;
     zmtp::FormerConnections former_;
     std::vector<Listening> listening_;

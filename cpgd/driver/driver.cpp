@@ -74,6 +74,7 @@ Driver::Driver(os::EventLoop& loop, logging::Log& log, const Options& options,
     : loop_(loop),
       log_(log),
       access_(options.access),
+      rules_(options.rules_path),
       life_(os::epoch_ns()),
       core_(options.core, life_),
       processes_(loop, [this](std::uint32_t pid) { step(cpg::ProcessDied{.kernel_pid = pid}); }),
@@ -246,7 +247,7 @@ void Driver::store_snapshot() {
 
 bool Driver::on_connected(zmtp::ServerConnectionId id, const zmtp::PeerCredentials& peer) {
     const auto pid = static_cast<std::uint32_t>(peer.pid);
-    if (!access_.allows(peer)) {
+    if (!access_.allows(peer) && !rules_.allows(peer)) {
         if (const auto suppressed = refusals_.admit(os::now(), peer.uid)) {
             log_.info("client is not allowed, refusing",
                       {{"UID", peer.uid}, {"GID", peer.gid}, {"SUPPRESSED", *suppressed}});

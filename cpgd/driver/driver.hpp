@@ -34,6 +34,7 @@ class Driver {
     struct Options {
         std::string ring_path;  // ringd's socket.
         session::Access access;
+        std::string rules_path;  // session::RulesFile; empty: none.
         cpg::Config core;
     };
 
@@ -81,7 +82,8 @@ class Driver {
     os::EventLoop& loop_;
     logging::Log& log_;
     session::Access access_;
-    std::uint64_t life_;  // The time of our start.
+    session::RulesFile rules_;  // And whom cmapd's keys allow.
+    std::uint64_t life_;        // The time of our start.
     cpg::Core core_;
     std::vector<cpg::Action> actions_;
     std::unique_ptr<zmtp::Server> clients_;

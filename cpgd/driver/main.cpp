@@ -91,8 +91,10 @@ bool Program::open() {
         log_.error("cannot open the socket for clients", {{"ERROR", listener.error().text()}});
         return false;
     }
-    cpgd::Driver::Options options{.ring_path = started_.in_run("ring"), .access = {}, .core = {}};
+    cpgd::Driver::Options options{
+        .ring_path = started_.in_run("ring"), .access = {}, .rules_path = {}, .core = {}};
     options.access.own_uid = ::geteuid();
+    options.rules_path = started_.in_run("cmapd/access");
     auto driver =
         cpgd::Driver::create(*loop_, log_, options, std::move(*listener), open_snapshots());
     if (!driver) {

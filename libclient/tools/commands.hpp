@@ -18,6 +18,7 @@ void add_keygen(CLI::App& app, Context& context);
 void add_config(CLI::App& app, Context& context);
 void add_cpg(CLI::App& app, Context& context);
 void add_quorum(CLI::App& app, Context& context);
+void add_cmap(CLI::App& app, Context& context);
 void add_node(CLI::App& app, Context& context);
 void add_init(CLI::App& app, Context& context);
 void add_join(CLI::App& app, Context& context);

@@ -17,7 +17,7 @@ SKIPPED = 77
 
 def build(compiler, source, output, *options):
     subprocess.run([compiler, "-std=c11", "-Wall", "-Wextra", "-Werror", source, "-o", output,
-                    *options, "-lcpg", "-lcfg", "-lcorosync_common"], check=True)
+                    *options, "-lcpg", "-lcfg", "-lcmap", "-lcorosync_common"], check=True)
 
 
 def output_of(program, libraries=None):
@@ -41,7 +41,7 @@ def main():
                 subprocess.run([compiler, "-x", language, standard, "-Wall", "-Wextra", "-Wpedantic",
                                 "-Werror", "-fsyntax-only", "-I", include, "-"],
                                input=f"#include <corosync/{header}>\n", text=True, check=True)
-        if not all(os.path.exists(f"/usr/include/corosync/{name}.h") for name in ("cfg", "cpg", "sam")):
+        if not all(os.path.exists(f"/usr/include/corosync/{name}.h") for name in ("cfg", "cmap", "cpg", "sam")):
             print("Corosync's headers are not installed: only ours were checked")
             return SKIPPED
         theirs = os.path.join(folder, "theirs")

@@ -2,6 +2,7 @@
  * printed. Compiled from our headers and, where they are installed, from Corosync's: the two must
  * agree. */
 #include <corosync/cfg.h>
+#include <corosync/cmap.h>
 #include <corosync/corodefs.h>
 #include <corosync/corotypes.h>
 #include <corosync/cpg.h>
@@ -82,6 +83,36 @@ CONSTANT(VOTEQUORUM_QDEVICE_DEFAULT_SYNC_TIMEOUT, 30000);
 CONSTANT(VOTEQUORUM_NODESTATE_MEMBER, 1);
 CONSTANT(VOTEQUORUM_NODESTATE_DEAD, 2);
 CONSTANT(VOTEQUORUM_NODESTATE_LEAVING, 3);
+RECORD(cmap_handle_t, 8, 8);
+RECORD(cmap_iter_handle_t, 8, 8);
+RECORD(cmap_track_handle_t, 8, 8);
+RECORD(cmap_value_types_t, 4, 4);
+RECORD(cmap_map_t, 4, 4);
+RECORD(struct cmap_notify_value, 24, 8);
+MEMBER(struct cmap_notify_value, type, 0, 4);
+MEMBER(struct cmap_notify_value, len, 8, 8);
+MEMBER(struct cmap_notify_value, data, 16, 8);
+CONSTANT(CMAP_KEYNAME_MAXLEN, 255);
+CONSTANT(CMAP_KEYNAME_MINLEN, 3);
+CONSTANT(CMAP_TRACK_ADD, 4);
+CONSTANT(CMAP_TRACK_DELETE, 1);
+CONSTANT(CMAP_TRACK_MODIFY, 2);
+CONSTANT(CMAP_TRACK_PREFIX, 8);
+CONSTANT(CMAP_VALUETYPE_INT8, 1);
+CONSTANT(CMAP_VALUETYPE_UINT8, 2);
+CONSTANT(CMAP_VALUETYPE_INT16, 3);
+CONSTANT(CMAP_VALUETYPE_UINT16, 4);
+CONSTANT(CMAP_VALUETYPE_INT32, 5);
+CONSTANT(CMAP_VALUETYPE_UINT32, 6);
+CONSTANT(CMAP_VALUETYPE_INT64, 7);
+CONSTANT(CMAP_VALUETYPE_UINT64, 8);
+CONSTANT(CMAP_VALUETYPE_FLOAT, 9);
+CONSTANT(CMAP_VALUETYPE_DOUBLE, 10);
+CONSTANT(CMAP_VALUETYPE_STRING, 11);
+CONSTANT(CMAP_VALUETYPE_BINARY, 12);
+CONSTANT(CMAP_MAP_DEFAULT, 0);
+CONSTANT(CMAP_MAP_ICMAP, 0);
+CONSTANT(CMAP_MAP_STATS, 1);
 
 RECORD(cpg_handle_t, 8, 8);
 RECORD(cpg_iteration_handle_t, 8, 8);
@@ -208,6 +239,13 @@ static cs_error_t (*const membership)(cpg_handle_t, struct cpg_name*, struct cpg
                                       int*) = cpg_membership_get;
 static cs_error_t (*const local)(cpg_handle_t, unsigned int*) = cpg_local_get;
 static cs_error_t (*const zcb)(cpg_handle_t, size_t, void**) = cpg_zcb_alloc;
+static cs_error_t (*const get)(cmap_handle_t, const char*, void*, size_t*,
+                               cmap_value_types_t*) = cmap_get;
+static cs_error_t (*const track)(cmap_handle_t, const char*, int32_t, cmap_notify_fn_t, void*,
+                                 cmap_track_handle_t*) = cmap_track_add;
+static cs_error_t (*const iterate)(cmap_handle_t, cmap_iter_handle_t, char[], size_t*,
+                                   cmap_value_types_t*) = cmap_iter_next;
+static cs_error_t (*const context)(cmap_handle_t, const void**) = cmap_context_get;
 
 /* What the common library says for every number: the table that the two must share. */
 RECORD(sam_recovery_policy_t, 4, 4);
@@ -224,7 +262,8 @@ int main(void) {
                       zcb != NULL && cfg_initialize != NULL && cfg_fd != NULL && cfg_ring != NULL &&
                       cfg_node != NULL && cfg_kill != NULL && cfg_addresses != NULL &&
                       cfg_track != NULL;
-    printf("functions %d\n", found);
+    const int found_cmap = get != NULL && track != NULL && iterate != NULL && context != NULL;
+    printf("functions %d %d\n", found, found_cmap);
     for (int number = -2; number <= 110; ++number) {
         const cs_error_t error = (cs_error_t)number;
         printf("cs_strerror(%d) %s\n", number, cs_strerror(error));

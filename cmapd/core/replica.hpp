@@ -1,0 +1,147 @@
+// The keys below "cluster.": the same on all nodes, changed in the order of the channel "cmap".
+//
+// Writes count in a ring that is quorate (or where nobody counts votes), if all of it or most of
+// the node list is on the channel; so any two sets of nodes that write have a node in common. A
+// write and the exchange of states travel with safe delivery: what this node answered, and the
+// state it was based on, all who were with it have, and deliver before they meet anybody else.
+//
+// In a view with somebody new all say which version they have, the greatest goes on, who has it
+// sends it, and the others take it. What is ordered meanwhile waits; should the view break before
+// the state is there, nobody has taken what waited, and its nodes send it again.
+#pragma once
+
+#include <map>
+#include <optional>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "cmapd/core/keys.hpp"
+#include "cmapd/core/record.hpp"
+
+namespace cmap {
+
+class Replica {
+  public:
+    using Values = std::map<std::string, Value, std::less<>>;
+
+    struct Answered {
+        SessionId session{};
+        std::uint64_t number = 0;
+        CsError error = CsError::Ok;
+        base::Buffer payload;
+    };
+    // To be stored in one step, and then told; in order.
+    struct Apply {
+        std::vector<protocol::cmap::Write> writes;
+        std::vector<Answered> answers;
+    };
+    struct Lost {
+        base::NodeId winner{};
+        std::vector<std::string> keys;  // The first kLostNamesMax.
+        std::size_t count = 0;
+    };
+    struct Out {
+        struct Submit {
+            base::Buffer payload;
+            bool urgent = false;
+        };
+        std::vector<Submit> submits;
+        std::vector<Apply> applies;
+        std::optional<Lost> lost;
+        bool is_changed = false;  // stored() gives something new.
+    };
+    static constexpr std::size_t kLostNamesMax = 8;
+
+    // `stored` is what stored() gave; `keys` are those below "cluster.". `nodes`: of the node list;
+    // 0: unknown.
+    Replica(const std::optional<base::Buffer>& stored, Values keys, std::size_t nodes);
+
+    void attached(base::NodeId self, bool resumed, protocol::Incarnation incarnation);
+    void happened(const protocol::Event& event, Out& out);
+    void quorum(base::RingId ring, bool is_quorate, Out& out);
+    void uncounted(Out& out);
+    // The node list has changed.
+    void set_nodes(std::size_t nodes, Out& out);
+
+    // A client's write: its answer comes in an Apply, when is_open() again if it is not.
+    void write(SessionId session, std::uint64_t number, protocol::cmap::Request request, Out& out);
+    // Nobody waits for its answer any more. It may still take effect.
+    void abandon(SessionId session, std::uint64_t number);
+    // What the last write of the session was answered, if it has this number.
+    [[nodiscard]] const ClusterAnswer* answered(SessionId session, std::uint64_t number) const;
+
+    // Writes are taken.
+    [[nodiscard]] bool is_open() const;
+    // Why they are not, for people.
+    [[nodiscard]] const char* why_closed() const;
+    [[nodiscard]] bool is_synchronised() const { return is_synchronised_; }
+    [[nodiscard]] const Version& version() const { return version_; }
+    [[nodiscard]] const protocol::View& view() const { return view_; }
+    [[nodiscard]] const Values& keys() const { return keys_; }
+    [[nodiscard]] protocol::Incarnation incarnation() const { return incarnation_; }
+
+    // Nothing while states are exchanged: then the last one counts.
+    [[nodiscard]] std::optional<base::Buffer> stored() const;
+    // The last event that is in stored().
+    [[nodiscard]] protocol::Cursor applied() const { return applied_; }
+
+  private:
+    struct Pending {
+        protocol::cmap::Request request;
+        base::RingId submitted_in{};  // No ring: not yet.
+    };
+    struct Exchange {
+        std::map<base::NodeId, Version> summaries;
+        std::optional<base::NodeId> winner;
+        State state;  // The parts so far.
+        std::uint32_t parts = 0;
+        std::vector<Op> held;
+    };
+
+    void on_view(const protocol::View& view, Out& out);
+    void on_batch(const protocol::Batch& batch, Out& out);
+    void on_op(const Op& op, Out& out);
+    void on_summary(base::NodeId sender, const Summary& summary, Out& out);
+    void on_state(base::NodeId sender, State state, Out& out);
+    void begin_exchange(Out& out);
+    void send_state(Out& out) const;
+    void install(base::NodeId winner, State state, Out& out);
+    void finish_exchange(Out& out);
+
+    void apply(const Op& op, Out& out);
+    // Changes keys_ and gives the answer.
+    ClusterAnswer carry_out(const protocol::cmap::Request& request,
+                            std::vector<protocol::cmap::Write>& writes);
+    void put(const std::string& key, std::optional<Value> value,
+             std::vector<protocol::cmap::Write>& writes);
+    void remember(SessionId session, ClusterAnswer answer);
+    // Answers and submits what waits for an open, synchronised view.
+    void go_on(Out& out);
+    [[nodiscard]] bool is_ancestor_of(const State& state) const;
+    [[nodiscard]] bool is_quorate() const;
+    [[nodiscard]] bool has_enough_members() const;
+
+    std::size_t nodes_ = 0;
+    base::NodeId self_{};
+    protocol::Incarnation incarnation_{};
+    protocol::Cursor applied_{};
+    bool is_synchronised_ = false;
+    protocol::View view_;
+    // Since the last transitional configuration, until the view.
+    std::optional<std::set<base::NodeId>> came_along_;
+    std::optional<Exchange> exchange_;
+
+    bool is_uncounted_ = false;
+    std::optional<base::RingId> quorate_ring_;
+
+    Values keys_;
+    Version version_;
+    std::uint64_t total_ = 0;
+    std::vector<Version> lineage_;
+    std::map<SessionId, ClusterAnswer> answers_;
+
+    std::map<std::pair<SessionId, std::uint64_t>, Pending> pending_;
+};
+
+}  // namespace cmap

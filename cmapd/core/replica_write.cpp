@@ -1,0 +1,201 @@
+// Writes to the cluster's keys: when they may be made, and what they do in their place of the
+// order.
+#include <algorithm>
+
+#include "cmapd/core/replica.hpp"
+#include "common/base/invariant.hpp"
+
+namespace cmap {
+namespace {
+
+namespace api = protocol::cmap;
+
+ClusterAnswer answer_of(CsError error, const api::Answer& answer) {
+    return {.number = 0, .error = error, .payload = api::encode(answer), .at = 0};
+}
+ClusterAnswer done() {
+    return answer_of(CsError::Ok, api::Done{});
+}
+ClusterAnswer refusal(CsError error, const char* reason) {
+    return answer_of(error, api::Refusal{.reason = reason});
+}
+
+}  // namespace
+
+// ---------------------------------------------------------------- the gate
+
+bool Replica::is_quorate() const {
+    return is_uncounted_ || quorate_ring_ == view_.ring;
+}
+
+bool Replica::has_enough_members() const {
+    return view_.members.size() == view_.ring_members.size() ||
+           (nodes_ > 0 && 2 * view_.members.size() > nodes_);
+}
+
+bool Replica::is_open() const {
+    return is_synchronised_ && is_quorate() && has_enough_members();
+}
+
+const char* Replica::why_closed() const {
+    if (is_open()) return "";
+    if (view_.members.empty()) return "this node is not in the cluster yet";
+    if (!is_quorate()) return "this partition is not quorate";
+    if (!has_enough_members()) return "too few nodes of the ring run cmapd";
+    return "the nodes are agreeing on the keys";
+}
+
+void Replica::quorum(base::RingId ring, bool is_quorate, Out& out) {
+    is_uncounted_ = false;
+    quorate_ring_ = is_quorate ? std::optional(ring) : std::nullopt;
+    go_on(out);
+}
+
+void Replica::uncounted(Out& out) {
+    is_uncounted_ = true;
+    go_on(out);
+}
+
+void Replica::set_nodes(std::size_t nodes, Out& out) {
+    nodes_ = nodes;
+    go_on(out);
+}
+
+// ---------------------------------------------------------------- a client's write
+
+const ClusterAnswer* Replica::answered(SessionId session, std::uint64_t number) const {
+    const auto found = answers_.find(session);
+    return found != answers_.end() && found->second.number == number ? &found->second : nullptr;
+}
+
+void Replica::write(SessionId session, std::uint64_t number, api::Request request, Out& out) {
+    pending_.insert_or_assign({session, number}, Pending{.request = std::move(request)});
+    go_on(out);
+}
+
+void Replica::abandon(SessionId session, std::uint64_t number) {
+    pending_.erase({session, number});
+}
+
+// What was delivered in a transitional configuration the others may not have: its answer waits for
+// the view after it. What another state has swept away is sent again.
+void Replica::go_on(Out& out) {
+    if (!is_open() || came_along_) return;
+    Apply apply;
+    for (auto at = pending_.begin(); at != pending_.end();) {
+        auto& [id, pending] = *at;
+        if (const ClusterAnswer* answer = answered(id.first, id.second)) {
+            apply.answers.push_back({.session = id.first,
+                                     .number = id.second,
+                                     .error = answer->error,
+                                     .payload = answer->payload});
+            at = pending_.erase(at);
+            continue;
+        }
+        if (pending.submitted_in != view_.ring) {
+            pending.submitted_in = view_.ring;
+            out.submits.push_back({.payload = encode_record(Op{.ring = view_.ring,
+                                                               .session = id.first,
+                                                               .number = id.second,
+                                                               .request = pending.request}),
+                                   .urgent = false});
+        }
+        ++at;
+    }
+    if (!apply.answers.empty()) out.applies.push_back(std::move(apply));
+}
+
+// ---------------------------------------------------------------- in the order
+
+void Replica::on_op(const Op& op, Out& out) {
+    // Its node may have been quorate where it sent it; here is elsewhere. It sends it again.
+    if (op.ring != view_.ring) return;
+    if (exchange_) {
+        exchange_->held.push_back(op);
+        return;
+    }
+    if (is_synchronised_) apply(op, out);
+}
+
+void Replica::apply(const Op& op, Out& out) {
+    const auto before = answers_.find(op.session);
+    if (before != answers_.end() && before->second.number >= op.number) return;
+
+    if (version_.epoch != op.ring) {
+        if (version_ != Version{}) lineage_.push_back(version_);
+        if (lineage_.size() > kLineageMax) lineage_.erase(lineage_.begin());
+        version_ = {.epoch = op.ring, .count = 0};
+    }
+    ++version_.count;
+    ++total_;
+    Apply apply;
+    ClusterAnswer answer = carry_out(op.request, apply.writes);
+    answer.number = op.number;
+    answer.at = total_;
+    remember(op.session, answer);
+
+    const bool is_settled = !came_along_ && pending_.erase({op.session, op.number}) > 0;
+    if (is_settled) {
+        apply.answers.push_back({.session = op.session,
+                                 .number = op.number,
+                                 .error = answer.error,
+                                 .payload = answer.payload});
+    }
+    out.applies.push_back(std::move(apply));
+}
+
+void Replica::remember(SessionId session, ClusterAnswer answer) {
+    answers_.insert_or_assign(session, std::move(answer));
+    if (answers_.size() <= kAnswersMax) return;
+    answers_.erase(
+        std::ranges::min_element(answers_, {}, [](const auto& each) { return each.second.at; }));
+}
+
+void Replica::put(const std::string& key, std::optional<Value> value,
+                  std::vector<api::Write>& writes) {
+    if (value) {
+        keys_.insert_or_assign(key, *value);
+    } else {
+        keys_.erase(key);
+    }
+    writes.push_back({.key = key, .value = std::move(value)});
+}
+
+ClusterAnswer Replica::carry_out(const api::Request& request, std::vector<api::Write>& writes) {
+    if (const auto* set = std::get_if<api::Set>(&request)) {
+        put(set->key, set->value, writes);
+        return done();
+    }
+    if (const auto* gone = std::get_if<api::Delete>(&request)) {
+        if (!keys_.contains(gone->key)) return refusal(CsError::NotExist, "no such key");
+        put(gone->key, std::nullopt, writes);
+        return done();
+    }
+    if (const auto* step = std::get_if<api::Step>(&request)) {
+        const auto found = keys_.find(step->key);
+        if (found == keys_.end()) return refusal(CsError::NotExist, "no such key");
+        if (!api::is_integer(found->second.type)) {
+            return refusal(CsError::InvalidParam, "the key has no integer");
+        }
+        put(step->key, api::stepped(found->second, step->step), writes);
+        return done();
+    }
+    const auto* all = std::get_if<api::Transaction>(&request);
+    INVARIANT(all != nullptr);
+    for (std::size_t i = 0; i < all->conditions.size(); ++i) {
+        const api::Condition& condition = all->conditions[i];
+        const auto found = keys_.find(condition.key);
+        const bool holds =
+            found == keys_.end() ? !condition.value : condition.value == found->second;
+        if (!holds) {
+            return answer_of(CsError::Exist,
+                             api::Done{.failed_condition = static_cast<std::uint32_t>(i)});
+        }
+    }
+    for (const api::Write& write : all->writes) {
+        put(write.key, write.value, writes);
+    }
+    return done();
+}
+
+}  // namespace cmap

@@ -1,0 +1,16 @@
+// Keys of the configuration (common/config/keys.hpp) as those that clients read.
+#pragma once
+
+#include <optional>
+
+#include "cmapd/core/events.hpp"
+#include "common/config/keys.hpp"
+
+namespace cmapd {
+
+[[nodiscard]] cmap::Value value_of(const config::KeyValue& value);
+
+// Without those whose name or value no client could read: the file may have such.
+[[nodiscard]] cmap::Values values_of(const config::Keys& keys);
+
+}  // namespace cmapd

@@ -1,0 +1,158 @@
+#include "cmapd/driver/keys_store.hpp"
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <filesystem>
+
+namespace cmapd {
+namespace {
+
+void remove_database(const std::string& path) {
+    std::error_code failure;  // What is not there need not go.
+    for (const char* part : {"", "-wal", "-shm"}) {
+        std::filesystem::remove(path + part, failure);
+    }
+}
+
+}  // namespace
+
+std::optional<KeysStore> KeysStore::open(Options options, logging::Log& log) {
+    KeysStore store(std::move(options), log);
+    if (!store.open_state()) return std::nullopt;
+    store.open_run();
+    return store;
+}
+
+std::optional<Database> KeysStore::open(const std::string& path, Database::Kind kind,
+                                        std::string& problem) {
+    logging::Log& log = *log_;
+    auto opened = Database::open(path, kind);
+    if (!opened) {
+        problem = opened.error();
+        return std::nullopt;
+    }
+    if (opened->set_aside) {
+        log.error("the database was damaged; it is set aside, and a new one begins",
+                  {{"FILE", path}, {"SET_ASIDE", *opened->set_aside}});
+    }
+    return std::move(opened->database);
+}
+
+bool KeysStore::open_state() {
+    logging::Log& log = *log_;
+    state_ = open(options_.state_path, Database::Kind::State, state_problem_);
+    if (state_) return true;
+    const bool can_write =
+        ::access(std::filesystem::path(options_.state_path).parent_path().c_str(), W_OK) == 0;
+    std::error_code failure;
+    const auto space =
+        std::filesystem::space(std::filesystem::path(options_.state_path).parent_path(), failure);
+    if (can_write && !failure && space.available > 0) {
+        log.error("cannot use the database of lasting keys", {{"ERROR", state_problem_}});
+        return false;
+    }
+    log.error("lasting keys can't be stored, they are read-only until that is right",
+              {{"ERROR", state_problem_}});
+    if (!read_copy()) {
+        log.error("lasting keys can't be read either, going on without them",
+                  {{"FILE", options_.state_path}});
+    }
+    return true;
+}
+
+// SQLite wants to write where it reads: so it reads a copy in the run folder.
+bool KeysStore::read_copy() {
+    const std::string copy = options_.run_path + ".state-copy";
+    std::error_code failure;
+    remove_database(copy);
+    for (const char* part : {"", "-wal"}) {
+        std::filesystem::copy_file(options_.state_path + part, copy + part, failure);
+    }
+    std::string problem;
+    auto database = open(copy, Database::Kind::RunTime, problem);
+    const bool is_read = database && database->load(copy_);
+    database.reset();
+    remove_database(copy);
+    return is_read;
+}
+
+void KeysStore::open_run() {
+    logging::Log& log = *log_;
+    if (!options_.is_same_run) remove_database(options_.run_path);
+    is_fresh_ = !options_.is_same_run || !std::filesystem::exists(options_.run_path);
+    std::string problem;
+    run_ = open(options_.run_path, Database::Kind::RunTime, problem);
+    if (run_) return;
+    is_fresh_ = true;
+    log.warning("no place for the keys of this run, a restart will forget them",
+                {{"ERROR", problem}});
+}
+
+cmap::Core::Stored KeysStore::load() {
+    logging::Log& log = *log_;
+    cmap::Core::Stored stored = std::move(copy_);
+    const auto read = [&](std::optional<Database>& database) {
+        if (!database) return;
+        // All of it was read when it was opened.
+        if (const auto done = database->load(stored); !done) {
+            log.error("cannot read a database", {{"ERROR", done.error().text}});
+        }
+    };
+    read(state_);
+    if (is_fresh_) {
+        // No client has lived through it: nobody asks again, and nobody was told of a change.
+        stored.answered.clear();
+        stored.journal.clear();
+        // Should it fail, they are of no use and no harm.
+        if (state_) (void)state_->begin_run();
+        for (const auto& [key, entry] : stored.keys) {
+            stored.journal_floor = std::max(stored.journal_floor, entry.revision);
+        }
+        stored.revision = stored.journal_floor;
+    }
+    const bool is_empty_run = is_fresh_;
+    if (!is_empty_run) read(run_);
+    std::ranges::sort(stored.journal, {}, &cmap::Change::revision);
+    return stored;
+}
+
+std::optional<std::string> KeysStore::store(const cmap::Commit& commit, const cmap::Keys& keys) {
+    logging::Log& log = *log_;
+    if (commit.needs_state()) {
+        if (!state_) state_ = open(options_.state_path, Database::Kind::State, state_problem_);
+        if (!state_) return state_problem_;
+        const auto done =
+            state_->store(commit.state, commit, commit.rewrites_cluster ? &keys.all() : nullptr);
+        if (!done) {
+            const bool is_new = state_problem_.empty();
+            state_problem_ = options_.state_path + ": " + done.error().text;
+            if (is_new) {
+                log.error("lasting keys can't be stored, they are read-only until that is right",
+                          {{"ERROR", state_problem_}});
+            }
+            return state_problem_;
+        }
+        if (!state_problem_.empty()) log.notice("lasting keys are stored again");
+        state_problem_.clear();
+    }
+    const bool needs_run =
+        !commit.run_time.is_empty() || !commit.forgotten.empty() || commit.configured.has_value();
+    if (!run_ || !needs_run) return std::nullopt;
+    const auto done = run_->store(commit.run_time, commit, nullptr);
+    if (!done) {
+        // A file that is behind would be worse than none.
+        log.error("cannot keep the keys of this run, a restart will forget them",
+                  {{"ERROR", done.error().text}});
+        run_.reset();
+        remove_database(options_.run_path);
+    }
+    return std::nullopt;
+}
+
+void KeysStore::tidy_up() {
+    if (state_) state_->tidy_up();
+    if (run_) run_->tidy_up();
+}
+
+}  // namespace cmapd

@@ -1,0 +1,56 @@
+// Both databases, and what becomes of a commit when one of them fails.
+#pragma once
+
+#include <optional>
+#include <string>
+
+#include "cmapd/driver/database.hpp"
+#include "common/base/instant.hpp"
+#include "common/log/log.hpp"
+
+namespace cmapd {
+
+class KeysStore {
+  public:
+    struct Options {
+        std::string run_path;
+        std::string state_path;
+        // The node has not stopped since the keys of its run were stored: they count.
+        bool is_same_run = false;
+    };
+
+    // Opens what can be opened; of the rest the log tells. Nothing: `state_path` is of a newer
+    // cmapd, or another process has it, and starting would mean to lose what is in it.
+    static std::optional<KeysStore> open(Options options, logging::Log& log);
+
+    // What former lives have stored. `is_fresh`: nothing of this run of the node.
+    [[nodiscard]] cmap::Core::Stored load();
+    [[nodiscard]] bool is_fresh() const { return is_fresh_; }
+
+    // Nothing: all that the commit wants is stored, or can't be and is no loss but at a restart.
+    // Else why the state is not, for people; and then nothing is.
+    std::optional<std::string> store(const cmap::Commit& commit, const cmap::Keys& keys);
+
+    void tidy_up();
+    // For people; nothing: all is well.
+    [[nodiscard]] const std::string& state_problem() const { return state_problem_; }
+
+  private:
+    KeysStore(Options options, logging::Log& log) : options_(std::move(options)), log_(&log) {}
+    bool open_state();
+    void open_run();
+    std::optional<Database> open(const std::string& path, Database::Kind kind,
+                                 std::string& problem);
+    bool read_copy();
+
+    Options options_;
+    logging::Log* log_;
+    std::optional<Database> run_;
+    std::optional<Database> state_;
+    // Of a state folder that can't be written: what is in it, for reading.
+    cmap::Core::Stored copy_;
+    std::string state_problem_;
+    bool is_fresh_ = true;
+};
+
+}  // namespace cmapd

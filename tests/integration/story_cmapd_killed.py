@@ -1,0 +1,80 @@
+#!/usr/bin/python3
+"""cmapd of one node is killed with -9 again and again (KILLS times, default 40) under writes to keys of the run, lasting keys and keys of the
+cluster: every answered write is there, none twice, a tracker hears each change once, the database is whole, and neither the ring nor cpgd notices."""
+import json
+import os
+import pathlib
+import sqlite3
+import subprocess
+import sys
+
+import lab
+
+KILLS = int(os.environ.get("KILLS", "40"))
+KEYS = ["run.count", "local.count", "cluster.count"]
+LOAD = pathlib.Path(__file__).resolve().parent / "cmap_load.py"
+
+
+def story(cluster):
+    cluster.start()
+    members = cluster.load(rate=50)
+    cluster.wait_members(members, [1, 2, 3])
+    lab.wait_for(lambda: all((cluster.status(n) or {}).get("cmapd", {}).get("cluster", {}).get("writable")
+                             for n in cluster.hosts), lab.SOON, "keys of the cluster can be written")
+    ringd = [cluster.daemon_pid(n, "ringd") for n in cluster.hosts]
+    cpgd = [cluster.daemon_pid(n, "cpgd") for n in cluster.hosts]
+    host = cluster.hosts[2]
+    log = host.folder / "cmap_load.json"
+    load = host.start([sys.executable, LOAD, log, *KEYS], stdin=subprocess.PIPE, env=cluster.engine.environment,
+                      log=host.folder / "cmap_load.out")
+
+    def said(word):
+        path = host.folder / "cmap_load.out"
+        return path.exists() and word in path.read_text()
+
+    lab.wait_for(lambda: said("ready") or not load.alive(), lab.SOON, "the load runs")
+    assert load.alive(), (host.folder / "cmap_load.out").read_text()
+
+    def sets():
+        status = (cluster.status(2) or {}).get("cmapd", {})
+        return status.get("counters", {}).get("steps", 0)
+
+    for _ in range(KILLS):
+        old = cluster.daemon_pid(2, "cmapd")
+        cluster.kill_daemon(2, "cmapd")
+        lab.wait_for(lambda: cluster.daemon_pid(2, "cmapd", other_than=old) and sets() > 20, lab.SOON,
+                     "cmapd runs and serves again")
+    load.process.stdin.write(b"stop\n")
+    load.process.stdin.flush()
+    lab.wait_for(lambda: said("done") or not load.alive(), lab.SOON, "the load has stopped")
+    assert load.alive(), (host.folder / "cmap_load.out").read_text()
+    result = json.loads(log.read_text())
+    print({key: result["answers"][key] for key in KEYS}, result["keys"])
+    for key in KEYS:
+        answers = {int(code): count for code, count in result["answers"][key].items()}
+        assert answers.get(1, 0) > KILLS, f"{key}: too few writes to say anything: {answers}"
+        # While the nodes agree anew a write to the cluster may be refused, which does nothing.
+        assert set(answers) <= ({1, 6} if key.startswith("cluster.") else {1}), (key, answers)
+        assert result["keys"][key] == answers[1], f"{key}: {answers[1]} answered, the key says {result['keys'][key]}"
+    heard = result["heard"]
+    assert heard == list(range(1, len(heard) + 1)), "a change was told twice, or not"
+    assert len(heard) == result["answers"][KEYS[0]]["1"], (len(heard), result["answers"])
+    for number in cluster.hosts:
+        got = cluster.haloctl(number, "cmap", "get", "cluster.count")
+        assert got.stdout.strip() == str(result["keys"]["cluster.count"]), (number, got.stdout, got.stderr)
+
+    assert ringd == [cluster.daemon_pid(n, "ringd") for n in cluster.hosts], "a ringd was restarted"
+    assert cpgd == [cluster.daemon_pid(n, "cpgd") for n in cluster.hosts], "a cpgd was restarted"
+    cluster.drain()
+    cluster.judge()
+    load.process.stdin.close()
+    cluster.stop(2)
+    damaged = list(host.folder.rglob("*.damaged-*"))
+    assert not damaged, damaged
+    database = next(host.folder.rglob("keys.db"))
+    assert sqlite3.connect(database).execute("PRAGMA integrity_check").fetchall() == [("ok",)]
+    print(f"{KILLS} kills; {sum(sum(a.values()) for a in result['answers'].values())} requests")
+
+
+if __name__ == "__main__":
+    lab.main(story, nodes=3)

@@ -1,0 +1,297 @@
+// The keys of the cluster under partitions, kills and restarts, seeded. The oracle is a chain: each
+// write says which one it found, so that what was done, and in which order, can be read from the
+// keys themselves.
+#include "cmapd/core/replica.hpp"
+
+#include <doctest/doctest.h>
+
+#include <algorithm>
+
+#include "tests/unit/cmapd/toy_ring.hpp"
+
+namespace {
+
+using namespace cmap;
+using base::NodeId;
+using cmap::test::ToyRing;
+namespace api = protocol::cmap;
+
+constexpr const char* kHead = "cluster.chain.head";
+constexpr const char* kCount = "cluster.count";
+
+std::string link_name(std::uint64_t id) {
+    return "cluster.chain.link" + std::to_string(id);
+}
+
+// Clients that write to the chain and count, and what they were told.
+class Clients {
+  public:
+    Clients(std::size_t nodes, std::uint64_t seed, bool counts_votes)
+        : ring(nodes, seed, counts_votes,
+               [this](NodeId node, const Replica::Answered& answer) { on_answer(node, answer); }) {}
+
+    struct Asked {
+        std::uint64_t number = 0;
+        std::uint64_t link = 0;  // 0: it counts.
+        api::Request request;
+        int asked_at = 0;
+    };
+    struct Link {
+        int asked_at = 0;
+        int answered_at = -1;  // Never.
+    };
+
+    // A client of the node asks for something, if it may and waits for nothing.
+    void ask(NodeId node) {
+        if (!ring.is_up(node) || waiting.contains(node) || !ring.replica(node).is_open()) return;
+        Client& client = clients[node];
+        if (client.session == SessionId{}) client.session = SessionId{++last_session};
+        Asked asked{.number = ++client.number, .request = {}, .asked_at = ++time};
+        const auto& keys = ring.replica(node).keys();
+        if (ring.random.next() % 2 == 0) {
+            asked.link = ++last_link;
+            links[asked.link].asked_at = time;
+            const auto head = keys.find(kHead);
+            const auto before =
+                head == keys.end() ? std::nullopt : std::optional<Value>(head->second);
+            asked.request = api::Transaction{
+                .conditions = {{.key = kHead, .value = before}},
+                .writes = {
+                    {.key = kHead, .value = api::u64(asked.link)},
+                    {.key = link_name(asked.link), .value = before ? *before : api::u64(0)}}};
+        } else if (keys.contains(kCount)) {
+            ++counts_asked;
+            asked.request = api::Step{.key = kCount, .step = 1};
+        } else {
+            return;
+        }
+        waiting[node] = asked;
+        ring.write(node, client.session, asked.number, asked.request);
+    }
+
+    // As the library: what was not answered is asked again under its number.
+    void restart(NodeId node) {
+        if (!ring.is_up(node)) return;
+        ring.restart(node);
+        again(node);
+    }
+    void again(NodeId node) {
+        const auto found = waiting.find(node);
+        if (found == waiting.end() || !ring.is_up(node)) return;
+        const Asked asked = found->second;
+        const SessionId session = clients[node].session;
+        ring.write(node, session, asked.number, asked.request);
+    }
+    void kill(NodeId node) {
+        if (!ring.is_up(node)) return;
+        waiting.erase(node);  // Its clients died with it: whether it was done nobody was told.
+        clients.erase(node);
+        ring.kill(node);
+    }
+
+    void on_answer(NodeId node, const Replica::Answered& answer) {
+        const auto found = waiting.find(node);
+        if (found == waiting.end() || clients[node].session != answer.session ||
+            found->second.number != answer.number) {
+            return;
+        }
+        const Asked asked = found->second;
+        waiting.erase(found);
+        ++time;
+        if (answer.error != CsError::Ok) {
+            ++refused;
+            if (asked.link != 0) links.erase(asked.link);  // It must not be in the chain.
+            return;
+        }
+        ++answered;
+        if (asked.link == 0) ++counts_answered;
+        if (asked.link != 0) links[asked.link].answered_at = time;
+    }
+
+    void set_up() {
+        ring.settle();
+        ring.write(NodeId{1}, SessionId{UINT64_MAX}, 1,
+                   api::Set{.key = kCount, .value = api::u64(0)});
+        ring.settle();
+        for (std::uint32_t id = 1; id <= ring.size(); ++id) {
+            REQUIRE(ring.replica(NodeId{id}).keys().contains(kCount));
+        }
+    }
+
+    // All nodes are there and agree; and what they have is what was answered.
+    void check() {
+        for (std::uint32_t id = 1; id <= ring.size(); ++id) {
+            if (!ring.is_up(NodeId{id})) ring.revive(NodeId{id});
+        }
+        ring.heal();
+        ring.settle();
+        for (std::uint32_t id = 1; id <= ring.size(); ++id) {
+            again(NodeId{id});
+        }
+        ring.settle();
+        const auto& keys = ring.replica(NodeId{1}).keys();
+        for (std::uint32_t id = 1; id <= ring.size(); ++id) {
+            REQUIRE(ring.replica(NodeId{id}).is_open());
+            REQUIRE(ring.replica(NodeId{id}).keys() == keys);
+            REQUIRE(ring.replica(NodeId{id}).version() == ring.replica(NodeId{1}).version());
+        }
+        CHECK(waiting.empty());
+
+        std::vector<std::uint64_t> chain;  // From the last write to the first.
+        for (std::uint64_t at = keys.contains(kHead) ? *api::as<std::uint64_t>(keys.at(kHead)) : 0;
+             at != 0; at = *api::as<std::uint64_t>(keys.at(link_name(at)))) {
+            REQUIRE(chain.size() < last_link);  // Else it is a ring.
+            chain.push_back(at);
+        }
+        std::set<std::uint64_t> in_chain(chain.begin(), chain.end());
+        REQUIRE(in_chain.size() == chain.size());
+        // Every answered write is there, and none that was refused.
+        for (const auto& [id, link] : links) {
+            if (link.answered_at >= 0) REQUIRE(in_chain.contains(id));
+        }
+        for (const std::uint64_t id : chain) {
+            REQUIRE(links.contains(id));
+        }
+        // What was asked after another's answer comes after it.
+        for (std::size_t later = 0; later < chain.size(); ++later) {
+            for (std::size_t earlier = later + 1; earlier < chain.size(); ++earlier) {
+                const Link& first = links.at(chain[earlier]);
+                const Link& second = links.at(chain[later]);
+                // `first` stands before `second`: so `second` had no answer when `first` was asked.
+                if (second.answered_at >= 0) REQUIRE(second.answered_at > first.asked_at);
+            }
+        }
+        const std::uint64_t count = *api::as<std::uint64_t>(keys.at(kCount));
+        REQUIRE(count >= counts_answered);
+        REQUIRE(count <= counts_asked);
+    }
+
+    struct Client {
+        SessionId session{};
+        std::uint64_t number = 0;
+    };
+    ToyRing ring;
+    std::map<NodeId, Client> clients;
+    std::map<NodeId, Asked> waiting;
+    std::map<std::uint64_t, Link> links;
+    std::uint64_t last_session = 0;
+    std::uint64_t last_link = 0;
+    std::uint64_t counts_asked = 0;
+    std::uint64_t counts_answered = 0;
+    std::uint64_t answered = 0;
+    std::uint64_t refused = 0;
+    int time = 0;
+};
+
+NodeId any_node(Clients& clients) {
+    return NodeId{static_cast<std::uint32_t>(1 + clients.ring.random.next() % clients.ring.size())};
+}
+
+void one_run(Clients& clients, int rounds) {
+    clients.set_up();
+    for (int round = 0; round < rounds; ++round) {
+        for (int i = 0; i < 6; ++i) {
+            clients.ask(any_node(clients));
+            clients.ring.run(12);
+        }
+        const NodeId node = any_node(clients);
+        switch (clients.ring.random.next() % 8) {
+            case 0:
+                clients.ring.split_at_random();
+                break;
+            case 1:
+                clients.ring.heal();
+                break;
+            case 2:
+            case 3:
+                clients.restart(node);
+                break;
+            case 4:
+                clients.kill(node);
+                break;
+            case 5:
+                if (!clients.ring.is_up(node)) clients.ring.revive(node);
+                break;
+            default:
+                clients.again(node);
+        }
+    }
+    clients.check();
+}
+
+TEST_CASE(
+    "with votes no answered write is lost, none is done twice, and the order is that of time") {
+    std::uint64_t answered = 0;
+    std::uint64_t refused = 0;
+    for (std::uint64_t seed = 1; seed <= 300; ++seed) {
+        CAPTURE(seed);
+        Clients clients(3 + 2 * (seed % 2), seed, true);
+        one_run(clients, 40);
+        // A side may lose what it had delivered in a transitional configuration and answered to
+        // nobody: its clients' nodes send it again.
+        answered += clients.answered;
+        refused += clients.refused;
+    }
+    // The runs were about something.
+    CHECK(answered > 5'000);
+    CHECK(refused > 300);
+}
+
+TEST_CASE(
+    "without votes every partition goes on, one of them counts after the merge, and it is told") {
+    std::size_t losses = 0;
+    for (std::uint64_t seed = 1; seed <= 100; ++seed) {
+        CAPTURE(seed);
+        Clients clients(4, seed, false);
+        clients.set_up();
+        for (int round = 0; round < 20; ++round) {
+            for (int i = 0; i < 6; ++i) {
+                clients.ask(any_node(clients));
+                clients.ring.run(12);
+            }
+            if (round % 3 == 1) clients.ring.split_at_random();
+            if (round % 3 == 2) clients.ring.heal();
+        }
+        clients.ring.heal();
+        clients.ring.settle();
+        for (std::uint32_t id = 2; id <= 4; ++id) {
+            REQUIRE(clients.ring.replica(NodeId{id}).keys() ==
+                    clients.ring.replica(NodeId{1}).keys());
+        }
+        losses += clients.ring.losses();
+    }
+    CHECK(losses > 0);
+}
+
+TEST_CASE("a partition that is not quorate refuses writes and goes on reading") {
+    Clients clients(3, 7, true);
+    clients.set_up();
+    clients.ring.split({{NodeId{1}, NodeId{2}}, {NodeId{3}}});
+    clients.ring.settle();
+    CHECK(clients.ring.replica(NodeId{1}).is_open());
+    Replica& minority = clients.ring.replica(NodeId{3});
+    CHECK_FALSE(minority.is_open());
+    CHECK(std::string(minority.why_closed()) == "this partition is not quorate");
+    CHECK(minority.keys().contains(kCount));
+}
+
+TEST_CASE("a node that was away gets what was written without it, and loses nothing by that") {
+    Clients clients(3, 8, true);
+    clients.set_up();
+    clients.kill(NodeId{3});
+    clients.ring.settle();
+    const std::string large(16'000, 'x');
+    for (std::uint64_t i = 0; i < 40; ++i) {  // A state of several parts.
+        clients.ring.write(
+            NodeId{1}, SessionId{77}, i + 1,
+            api::Set{.key = "cluster.big." + std::to_string(i), .value = api::text(large)});
+        clients.ring.settle();
+    }
+    clients.ring.revive(NodeId{3});
+    clients.ring.heal();
+    clients.ring.settle();
+    CHECK(clients.ring.replica(NodeId{3}).keys().size() == 41);
+    CHECK(clients.ring.losses() == 0);
+}
+
+}  // namespace
