@@ -21,6 +21,8 @@
 #include "common/os/handed_down.hpp"
 #include "common/os/notify.hpp"
 #include "common/os/signal_fd.hpp"
+#include "common/protocol/quorum_api.hpp"
+#include "common/session/watcher.hpp"
 
 namespace {
 
@@ -47,6 +49,7 @@ class Program {
     bool open_clients(const char* name, session::Service service);
     bool open_control();
     bool open_status();
+    void watch_quorum();
     void on_signal(int signal);
     void on_event(const protocol::Event& event);
     [[nodiscard]] base::Duration shutdown_timeout() const;
@@ -58,6 +61,7 @@ class Program {
     std::unique_ptr<os::EventLoop> loop_;
     std::unique_ptr<os::SignalFd> signals_;
     std::unique_ptr<cmapd::Driver> driver_;
+    std::unique_ptr<session::Watcher> quorum_;
     std::unique_ptr<cmapd::Control> control_;
     std::unique_ptr<ipc::StatusServer> status_;
     ipc::StatusServer::Rule daemons_of_node_ = daemon_start::daemons_of_this_node(started_);
@@ -116,6 +120,7 @@ std::optional<int> Program::open() {
         driver_->sessions().add_former(std::move(*connection));
     }
     if (!open_control() || !open_status()) return EX_OSERR;
+    watch_quorum();
     return std::nullopt;
 }
 
@@ -189,6 +194,31 @@ bool Program::open_control() {
     // A restart goes on with the keys as they are.
     if (driver_->is_fresh()) control_->set_first_keys();
     return true;
+}
+
+// Where votes are counted, keys of the cluster change in quorate rings only: not before quorumd has
+// said so, and not while it is away.
+void Program::watch_quorum() {
+    const std::string path = started_.in_run("quorum");
+    if (!std::filesystem::exists(path)) return;
+    const auto nobody = [this] { driver_->quorum({}, false); };
+    nobody();
+    quorum_ = std::make_unique<session::Watcher>(
+        *loop_,
+        session::Watcher::Options{.path = path,
+                                  .service = session::Service::Quorum,
+                                  .subscription = protocol::quorum::encode(
+                                      protocol::quorum::Request{protocol::quorum::Track{}})},
+        session::Watcher::Callbacks{
+            .subscribed = [](const base::Buffer&) {},
+            .event =
+                [this](const base::Buffer& payload) {
+                    const auto answer = protocol::quorum::decode_answer(payload);
+                    const auto* event =
+                        answer ? std::get_if<protocol::quorum::QuorumEvent>(&*answer) : nullptr;
+                    if (event != nullptr) driver_->quorum(event->ring, event->quorate);
+                },
+            .lost = nobody});
 }
 
 // cfg.shutdown_timeout, in ms, which clients may set.
