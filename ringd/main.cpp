@@ -45,6 +45,21 @@ constexpr base::Duration kLeaveMax = std::chrono::seconds(5);
 
 constexpr const char* kObituaryName = "obituary";
 
+// A page fault to disk would hold the token. Refused is no reason to stop. Under a limit it is not
+// asked for: what we allocate later would count, and be refused when we have no privilege any more.
+void lock_memory(logging::Log& log) {
+    rlimit limit{.rlim_cur = RLIM_INFINITY, .rlim_max = RLIM_INFINITY};
+    const bool is_unlimited =
+        ::setrlimit(RLIMIT_MEMLOCK, &limit) == 0 ||
+        (::getrlimit(RLIMIT_MEMLOCK, &limit) == 0 && limit.rlim_cur == RLIM_INFINITY);
+    if (!is_unlimited) {
+        log.info("memory is not locked, going on without",
+                 {{"ERROR", "its limit is " + std::to_string(limit.rlim_cur) + " bytes"}});
+    } else if (::mlockall(MCL_CURRENT | MCL_FUTURE | MCL_ONFAULT) != 0) {
+        log.info("memory is not locked, going on without", {{"ERROR", std::strerror(errno)}});
+    }
+}
+
 void take_priority(const config::ClusterConfig& config, logging::Log& log) {
     // Who started us may have given it already.
     const bool is_real_time = (::sched_getscheduler(0) & ~SCHED_RESET_ON_FORK) == SCHED_RR;
@@ -58,10 +73,7 @@ void take_priority(const config::ClusterConfig& config, logging::Log& log) {
                          {"NICE", nice ? kNiceWithoutRealTime : ::getpriority(PRIO_PROCESS, 0)}});
         }
     }
-    // A page fault to disk would hold the token. Refused is no reason to stop.
-    if (::mlockall(MCL_CURRENT | MCL_FUTURE | MCL_ONFAULT) != 0) {
-        log.info("memory is not locked, going on without", {{"ERROR", std::strerror(errno)}});
-    }
+    lock_memory(log);
 }
 
 class Program {

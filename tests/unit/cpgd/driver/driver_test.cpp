@@ -37,7 +37,8 @@ struct Cpgd {
         REQUIRE(listener);
         auto snapshots = os::SnapshotFile::open(folder.file("cpgd.snapshot"));
         REQUIRE(snapshots);
-        cpgd::Driver::Options options{.ring_path = folder.file("ring"), .access = {}, .core = {}};
+        cpgd::Driver::Options options{
+            .ring_path = folder.file("ring"), .access = {}, .rules_path = {}, .core = {}};
         options.access.own_uid = ::geteuid();
         auto made = cpgd::Driver::create(loop, log, options, std::move(*listener),
                                          std::optional(std::move(*snapshots)));
