@@ -34,8 +34,6 @@ def events(path):
 
 
 def story(cluster):
-    file = cluster.engine._file
-    file.write_text(file.read_text() + "quorum {\n    provider: corosync_votequorum\n}\n")
     cluster.start()
     wait_quorate(cluster, [1, 2, 3], members=[1, 2, 3])
     lease = status(cluster, 1)["lease_ms"] / 1000
