@@ -9,6 +9,7 @@
 #include "common/daemon/confine.hpp"
 #include "common/daemon/reload.hpp"
 #include "common/daemon/start.hpp"
+#include "common/daemon/trust.hpp"
 #include "common/ipc/status_server.hpp"
 #include "common/os/clock.hpp"
 #include "common/os/handed_down.hpp"
@@ -205,7 +206,7 @@ bool Program::open_status() {
                                        .path = started_.in_run(name),
                                        .listener = {},
                                        .may_get = {},
-                                       .may_do = {}};
+                                       .may_do = daemon_start::daemons_of_this_node(started_)};
     auto handed = handed_down_.take(name);
     if (handed) options.listener = handed->release();
     auto status = ipc::StatusServer::create(*loop_, std::move(options));

@@ -171,23 +171,27 @@ def _first_difference(a, b):
     return "none"
 
 
-def _keeps(events, other):
-    """Whether the other stays once it is there. When the ringd of a node is killed and comes back within one ring
-    change, its members and the others leave each other in the midst of a ring that both go on from."""
-    is_there = [(other.node, other.pid) in event[1] for event in events if event[0] == "C"]
+def _keeps(before, events, other):
+    """Whether the other stays once it is there; `before`: who was at the beginning. When the ringd of a node is killed and comes back
+    within one ring change, its members and the others leave each other in the midst of a ring that both go on from."""
+    configurations = [before] * (before is not None) + [event[1] for event in events if event[0] == "C"]
+    is_there = [(other.node, other.pid) in members for members in configurations]
     return is_there == sorted(is_there) and is_there[-1:] != [False]
 
 
 def _pieces_by_end(life):
-    """((ring, next ring, how many pieces of the same ring follow), events, whole): what is the same for all that went on
+    """((ring, next ring, how many pieces of the same ring follow), members before, events, whole): what is the same for all that went on
     together. The pieces of the ring in which the life ended can't be named so; check_order has them."""
     found = segments(life)
+    members = None
     for index, (ring, events, following, whole) in enumerate(found):
+        before = members
+        members = next((event[1] for event in reversed(events) if event[0] == "C"), before)
         last = index
         while found[last][2] == ring:
             last += 1
         if found[last][2] is not None:
-            yield (ring, found[last][2], last - index), _comparable(events), whole
+            yield (ring, found[last][2], last - index), before, _comparable(events), whole
 
 
 def check_together(lives):
@@ -195,12 +199,12 @@ def check_together(lives):
     compared."""
     by_place = collections.defaultdict(list)
     for life in lives:
-        for place, events, whole in _pieces_by_end(life):
-            by_place[place].append((life, events, whole))
+        for place, before, events, whole in _pieces_by_end(life):
+            by_place[place].append((life, before, events, whole))
     compared = 0
     for (ring, following, _), parts in sorted(by_place.items()):
-        for (a, a_events, a_whole), (b, b_events, b_whole) in itertools.combinations(parts, 2):
-            if not (_keeps(a_events, b) and _keeps(b_events, a)):
+        for (a, a_before, a_events, a_whole), (b, b_before, b_events, b_whole) in itertools.combinations(parts, 2):
+            if not (_keeps(a_before, a_events, b) and _keeps(b_before, b_events, a)):
                 continue
             if a_whole and b_whole:
                 same = a_events == b_events

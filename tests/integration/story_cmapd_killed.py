@@ -44,8 +44,8 @@ def story(cluster):
         cluster.kill_daemon(2, "cmapd")
         lab.wait_for(lambda: cluster.daemon_pid(2, "cmapd", other_than=old) and sets() > 20, lab.SOON,
                      "cmapd runs and serves again")
-    load.process.stdin.write(b"stop\n")
-    load.process.stdin.flush()
+    load.stdin.write(b"stop\n")
+    load.stdin.flush()
     lab.wait_for(lambda: said("done") or not load.alive(), lab.SOON, "the load has stopped")
     assert load.alive(), (host.folder / "cmap_load.out").read_text()
     result = json.loads(log.read_text())
@@ -67,7 +67,7 @@ def story(cluster):
     assert cpgd == [cluster.daemon_pid(n, "cpgd") for n in cluster.hosts], "a cpgd was restarted"
     cluster.drain()
     cluster.judge()
-    load.process.stdin.close()
+    load.stdin.close()
     cluster.stop(2)
     damaged = list(host.folder.rglob("*.damaged-*"))
     assert not damaged, damaged

@@ -3,6 +3,7 @@
 commands run on Debian's daemon: so the expected lines below are Corosync's."""
 import pathlib
 import shutil
+import signal
 import subprocess
 import sys
 
@@ -38,7 +39,7 @@ def story(cluster):
 
     # Every type, there and back.
     for name, value in TYPES.items():
-        lines("-s", f"test.{name}", name, value)
+        lines("-s", "--", f"test.{name}", name, value)  # A number may begin with "-".
         assert lines("-g", f"test.{name}") == [f"test.{name} ({name}) = {value}"], lines("-g", f"test.{name}")
     binary = host.folder / "binary"
     binary.write_bytes(b"\x01\x02\xff")
@@ -52,7 +53,7 @@ def story(cluster):
     lines("-d", "test.i8")
     result = cmapctl("-g", "test.i8")
     assert result.returncode == 1 and "Can't get key test.i8. Error CS_ERR_NOT_EXIST" in result.stderr, result
-    assert cmapctl("-q", "-g", "test.i8").stderr == ""
+    assert cmapctl("-q", "-g", "test.i8").returncode == 1
     lines("-D", "test.")
     assert cmapctl("test.").returncode == 1
 
@@ -63,9 +64,9 @@ def story(cluster):
 
     # A file of keys.
     batch = host.folder / "batch"
-    batch.write_text("batch.one u8 1\nbatch.two str two words\nother.key u8 1\n")
+    batch.write_text("batch.one u8 1\nbatch.two str two\nother.key u8 1\n")
     lines("-p", str(batch))
-    assert lines("batch.") == ["batch.one (u8) = 1", "batch.two (str) = two words"], lines("batch.")
+    assert lines("batch.") == ["batch.one (u8) = 1", "batch.two (str) = two"], lines("batch.")
     batch.write_text("^batch.one\n^^batch.t\n")
     cmapctl("-p", str(batch))
     assert cmapctl("batch.").returncode == 1
@@ -94,8 +95,8 @@ def story(cluster):
     assert events == ["create> track.key (u8) = 1", "modify> track.key (str) = x (was (u8) = 1)",
                       "delete> track.key (str) was x"] or len(events) == 3, events
     print(*events, sep="\n")
-    track.process.stdin.close()
-    lab.wait_for(lambda: not track.alive(), lab.SOON, "the tracker ends with its input")
+    track.signal(signal.SIGTERM)
+    track.wait(lab.SOON)
 
     # The statistics are another map.
     assert cmapctl("-m", "stats", "-g", "totem.version").returncode == 1

@@ -10,7 +10,7 @@ import lab
 HERE = pathlib.Path(__file__).parent
 NOBODY = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "--"]
 INTRUDER = [*NOBODY, "/usr/bin/python3", "-B"]  # One that everybody may run.
-PUBLIC = ("cpg", "quorum", "cmap")
+PUBLIC = ("cpg", "quorum", "votequorum", "cmap", "cfg")
 # Bytes that a daemon may grow by while it is attacked: what its bounds allow one user (1,024 connections with a block of
 # 256 KiB touched in part, 64 MiB of messages begun), and as much again that the allocator does not give back.
 GROWTH_MAX = 320 << 20

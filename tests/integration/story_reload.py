@@ -18,7 +18,7 @@ class File:
 
     def __init__(self, cluster):
         text = cluster.engine.file.read_text()
-        self.nodelist = text[text.index("nodelist {"):text.index("logging {")]
+        self.nodelist = text[text.index("nodelist {"):text.index("quorum {")]
         self.key = text.split("keyfile: ")[1].split("\n")[0]
         self.values = {"token": 3000, "merge": 200, "heartbeat": 100, "debug": "off", "extra": False,
                        "window": 524288, "version": 1}
