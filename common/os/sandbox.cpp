@@ -87,7 +87,9 @@ Result<void> allow_by_name(const Filter& filter, std::span<const char* const> na
 Result<void> allow_sockets(const Filter& filter, bool has_network) {
     constexpr std::array kFamilies{AF_UNIX, AF_INET, AF_INET6, AF_NETLINK};
     for (const int family : kFamilies) {
-        if (family != AF_UNIX && !has_network) continue;
+        // The interfaces of this host are asked for by netlink, also at a reload.
+        const bool is_local = family == AF_UNIX || family == AF_NETLINK;
+        if (!is_local && !has_network) continue;
         const int failed =
             ::seccomp_rule_add(filter.get(), SCMP_ACT_ALLOW, SCMP_SYS(socket), 1,
                                SCMP_A0(SCMP_CMP_EQ, static_cast<scmp_datum_t>(family)));
