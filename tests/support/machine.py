@@ -75,6 +75,7 @@ for unit in getty.target console-getty.service systemd-logind.service systemd-ne
     systemd-timesyncd.service apt-daily.timer apt-daily-upgrade.timer dpkg-db-backup.timer fstrim.timer; do
     ln -s /dev/null etc/systemd/system/$unit
 done
+rm -f var/lib/man-db/auto-update
 : > etc/fstab
 echo "$1" > etc/hostname
 hostname "$1"
