@@ -77,8 +77,9 @@ session::Server::Callbacks Driver::callbacks() {
             },
         .not_allowed =
             [this](const zmtp::PeerCredentials& peer) {
-                log_.info("client is not allowed, refusing",
-                          {{"UID", peer.uid}, {"GID", peer.gid}});
+                if (const auto suppressed = refusals_.admit(os::now(), peer.uid))
+                    log_.info("client is not allowed, refusing",
+                              {{"UID", peer.uid}, {"GID", peer.gid}, {"SUPPRESSED", *suppressed}});
             }};
 }
 

@@ -16,6 +16,7 @@
 #include "cmapd/core/core.hpp"
 #include "cmapd/driver/keys_store.hpp"
 #include "common/log/log.hpp"
+#include "common/log/rate_limit.hpp"
 #include "common/os/event_loop.hpp"
 #include "common/ring_client/stream_client.hpp"
 #include "common/session/server.hpp"
@@ -122,6 +123,7 @@ class Driver {
     std::deque<cmap::Submit> submissions_;  // For which the channel has no room; urgent ones first.
     bool is_ring_lost_ = false;
     std::size_t commits_since_tidy_ = 0;
+    logging::RateLimit refusals_;  // Lines about clients that are not allowed, by uid.
 };
 
 }  // namespace cmapd

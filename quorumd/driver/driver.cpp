@@ -15,15 +15,18 @@ Driver::Driver(os::EventLoop& loop, logging::Log& log, Options options, Memory m
       memory_(std::move(memory)),
       life_(os::epoch_ns()),
       core_(options_.core, life_, memory_.load_durable()),
-      clients_(loop, options_.access, options_.core.is_free,
-               {.step = [this](const quorum::Event& event) { step(event); },
-                .status = [this] { return status(); },
-                .may_register = [this] { return core_.may_register(); },
-                .not_allowed =
-                    [this](const zmtp::PeerCredentials& peer) {
-                        log_.info("client is not allowed, refusing",
-                                  {{"UID", peer.uid}, {"GID", peer.gid}});
-                    }}) {}
+      clients_(
+          loop, options_.access, options_.core.is_free,
+          {.step = [this](const quorum::Event& event) { step(event); },
+           .status = [this] { return status(); },
+           .may_register = [this] { return core_.may_register(); },
+           .not_allowed =
+               [this](const zmtp::PeerCredentials& peer) {
+                   if (const auto suppressed = refusals_.admit(os::now(), peer.uid))
+                       log_.info(
+                           "client is not allowed, refusing",
+                           {{"UID", peer.uid}, {"GID", peer.gid}, {"SUPPRESSED", *suppressed}});
+               }}) {}
 
 void Driver::start() {
     stream_ = std::make_unique<ring::StreamClient>(

@@ -9,6 +9,7 @@
 #include <string>
 
 #include "common/log/log.hpp"
+#include "common/log/rate_limit.hpp"
 #include "common/os/event_loop.hpp"
 #include "common/ring_client/stream_client.hpp"
 #include "quorumd/core/core.hpp"
@@ -70,6 +71,7 @@ class Driver {
     protocol::Cursor kept_{};           // In the last snapshot.
     std::optional<bool> said_quorate_;  // In the log.
     std::size_t said_differing_ = 0;
+    logging::RateLimit refusals_;  // Lines about clients that are not allowed, by uid.
 };
 
 }  // namespace quorumd

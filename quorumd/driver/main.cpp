@@ -93,6 +93,7 @@ bool Program::open() {
     driver_ = std::make_unique<quorumd::Driver>(*loop_, log_, std::move(options),
                                                 quorumd::Memory(open_snapshots(), state));
     take_access_rules();
+    driver_->clients().server().follow_rules(started_.in_run("cmapd/access"));
     using protocol::session::Service;
     if (!listen("quorum", Service::Quorum) || !listen("votequorum", Service::Votequorum))
         return false;
