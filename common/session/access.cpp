@@ -10,8 +10,8 @@
 namespace session {
 
 bool Access::allows(const zmtp::PeerCredentials& peer) const {
-    return peer.uid == 0 || peer.gid == 0 || peer.uid == own_uid || uids.contains(peer.uid) ||
-           gids.contains(peer.gid);
+    return peer.uid == 0 || peer.gid == 0 || peer.uid == own_uid || peer.gid == daemons_gid ||
+           uids.contains(peer.uid) || gids.contains(peer.gid);
 }
 
 // ---------------------------------------------------------------- the file

@@ -4,6 +4,7 @@
 #include <sys/stat.h>
 
 #include <cstdint>
+#include <optional>
 #include <set>
 #include <string>
 
@@ -16,6 +17,7 @@ namespace session {
 // everything, as in Corosync.
 struct Access {
     std::uint32_t own_uid = 0;
+    std::optional<std::uint32_t> daemons_gid{};  // The node's other daemons are clients too.
     std::set<std::uint32_t> uids;
     std::set<std::uint32_t> gids;
 

@@ -13,6 +13,7 @@
 #include "common/ipc/status_server.hpp"
 #include "common/os/clock.hpp"
 #include "common/os/handed_down.hpp"
+#include "common/os/identity.hpp"
 #include "common/os/notify.hpp"
 #include "common/os/signal_fd.hpp"
 #include "quorumd/driver/driver.hpp"
@@ -51,6 +52,8 @@ class Program {
     std::unique_ptr<quorumd::Driver> driver_;
     std::unique_ptr<ipc::StatusServer> status_;
     std::unique_ptr<daemon_start::Reload> reload_;
+    // cmapd asks who is quorate. Found out before the user database is out of reach.
+    const std::optional<gid_t> daemons_gid_ = os::group_id(config_.system.group);
     config::UidGid of_file_;  // Those of the rules that the configuration file brought.
 };
 
@@ -88,6 +91,7 @@ bool Program::open() {
     quorumd::Driver::Options options{
         .ring_path = started_.in_run("ring"), .access = {}, .core = quorumd::settings_of(config_)};
     options.access.own_uid = ::geteuid();
+    options.access.daemons_gid = daemons_gid_;
     const std::string state = config::state_folder_of(started_.options, config_.system.state_dir) +
                               "/quorum_" + std::to_string(config_.self->value());
     driver_ = std::make_unique<quorumd::Driver>(*loop_, log_, std::move(options),

@@ -5,6 +5,7 @@ import pathlib
 import shutil
 import signal
 import threading
+import time
 import xml.etree.ElementTree
 
 import lab
@@ -78,7 +79,7 @@ class Pacemaker:
         self._power = cluster.network.folder / "power"
         self._power.mkdir()
         self._processes = {}
-        self.fenced = []
+        self.fenced, self.asked_at = [], None  # Names, in order; when the last was asked for.
         for host in self.hosts.values():
             self._prepare(host)
         self._ends = threading.Event()
@@ -114,6 +115,7 @@ class Pacemaker:
         while not self._ends.wait(0.02):
             for asked in self._power.glob("asked.*"):
                 name = asked.name.partition(".")[2]
+                self.asked_at = time.monotonic()
                 asked.unlink()
                 number = next(n for n, host in self.hosts.items() if host.name == name)
                 self.power_off(number)
@@ -199,15 +201,17 @@ class Pacemaker:
                             f"{resource} runs on one of {names}, as seen by {seen_by}")
 
     def print_logs(self):
+        """The last lines; the whole is left in the hosts' folders."""
         for host in self.hosts.values():
-            for name, text in (("out", (host.folder / "pacemaker.out.log")),):
-                if text.exists():
-                    print(f"--- {host.name} pacemaker {name}", *text.read_text(errors="replace").splitlines()[-30:], sep="\n")
             try:
-                log = host.run(["tail", "-n", "60", "/var/log/pacemaker/pacemaker.log"]).stdout
-                print(f"--- {host.name} pacemaker.log", log, sep="\n")
+                text = host.run(["cat", "/var/log/pacemaker/pacemaker.log"]).stdout
             except (netns.LabError, OSError):
-                pass
+                continue
+            (host.folder / "pacemaker.log").write_text(text)
+            out = host.folder / "pacemaker.out.log"
+            said = out.read_text(errors="replace") if out.exists() else ""
+            for name, lines in (("out", said.splitlines()), ("log", text.splitlines())):
+                print(f"--- {host.name} pacemaker {name} (last lines)", *lines[-60:], sep="\n")
 
 
 DUMMY = """<primitive id="{name}" class="ocf" provider="pacemaker" type="Dummy">

@@ -84,6 +84,9 @@ mkdir old
 pivot_root . old
 umount -l old
 rmdir old
+# In a container systemd leaves propagation as it finds it. It mounts credentials in a namespace of their own, and the
+# services see them because mounts come through to the machine's.
+mount --make-rshared /
 echo ready
 exec env -i container=halo-lab PATH=/usr/sbin:/usr/bin:/sbin:/bin LANG=C.UTF-8 /lib/systemd/systemd --system --log-target=journal
 """

@@ -45,6 +45,12 @@ TEST_CASE("without rules only root and the daemon itself may") {
     CHECK_FALSE(access.allows({.uid = 501, .gid = 500, .pid = 1, .groups = {}}));
 }
 
+TEST_CASE("the node's other daemons are clients where their group is known") {
+    const Access access{.own_uid = 500, .daemons_gid = 700, .uids = {}, .gids = {}};
+    CHECK(access.allows({.uid = 501, .gid = 700, .pid = 1, .groups = {}}));
+    CHECK_FALSE(access.allows({.uid = 501, .gid = 500, .pid = 1, .groups = {700}}));
+}
+
 TEST_CASE("who claims to be another process is a member under the number that the kernel says") {
     const auto self = static_cast<std::uint32_t>(::getpid());
     const auto parent = static_cast<std::uint32_t>(::getppid());
