@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <fstream>
+#include <map>
 
 namespace cmapd {
 namespace {
@@ -168,13 +169,14 @@ config::Keys stats_of(const DaemonNumbers& numbers) {
     if (numbers.ringd_counters.is_object() && numbers.ringd_counters.contains("ring"))
         add_ring_keys(numbers.ringd_status, numbers.ringd_counters, keys);
     if (numbers.ringd_status.is_object()) add_link_keys(numbers.ringd_status, keys);
-    std::uint64_t place = 0;
+    std::map<std::uint32_t, std::uint64_t> places;  // Of a process's sessions, by pid.
     for (const json& session : list_of(numbers.cpgd_status, "sessions")) {
-        ++place;
         if (!session.value("connected", false)) continue;
+        const std::uint32_t pid = u32(number(session, {"pid"}));
         add_ipc_keys({.service = 2,
-                      .pid = u32(number(session, {"pid"})),
-                      .id = place,
+                      .pid = pid,
+                      .kernel_pid = u32(number(session, {"kernel_pid"})),
+                      .id = ++places[pid],
                       .requests = 0,
                       .events = number(session, {"events"}),
                       .queued_bytes = number(session, {"queued_bytes"})},
@@ -186,7 +188,10 @@ config::Keys stats_of(const DaemonNumbers& numbers) {
 void add_ipc_keys(const IpcSession& session, config::Keys& keys) {
     const std::string prefix =
         fmt::format("stats.ipcs.service{}.{}.{:#x}.", session.service, session.pid, session.id);
-    keys[prefix + "procname"] = process_name(session.pid);
+    const std::string name = process_name(session.kernel_pid);
+    // It has ended: the key goes with the name that it had.
+    if (name.empty() && session.kernel_pid != 0) return;
+    keys[prefix + "procname"] = name;
     keys[prefix + "requests"] = session.requests;
     keys[prefix + "responses"] = session.requests;
     keys[prefix + "dispatched"] = session.events;

@@ -44,7 +44,8 @@ struct DaemonNumbers {
 struct IpcSession {
     std::uint32_t service = 0;
     std::uint32_t pid = 0;
-    std::uint64_t id = 0;  // Tells sessions of one process apart.
+    std::uint32_t kernel_pid = 0;  // Whose name is asked for; 0: unknown.
+    std::uint64_t id = 0;          // Tells sessions of one process apart.
     std::uint64_t requests = 0;
     std::uint64_t events = 0;
     std::uint64_t queued_bytes = 0;

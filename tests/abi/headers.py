@@ -41,7 +41,7 @@ def main():
                 subprocess.run([compiler, "-x", language, standard, "-Wall", "-Wextra", "-Wpedantic",
                                 "-Werror", "-fsyntax-only", "-I", include, "-"],
                                input=f"#include <corosync/{header}>\n", text=True, check=True)
-        if not all(os.path.exists(f"/usr/include/corosync/{name}.h") for name in ("cfg", "cmap", "cpg", "sam")):
+        if not all(os.path.exists(f"/usr/include/corosync/{name}.h") for name in ("cfg", "cmap", "cpg", "quorum", "votequorum", "sam")):
             print("Corosync's headers are not installed: only ours were checked")
             return SKIPPED
         theirs = os.path.join(folder, "theirs")

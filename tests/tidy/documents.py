@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 """Documents and sources say the same: each log line, counter and exit code has its entry, and each entry its source.
 
-    documents.py logs|counters|exits|man|links [ROOT]
+    documents.py logs|counters|exits|man|functions|links [ROOT]
 
 The rules are functions over texts, so that documents_test.py can show that each of them bites.
 """
@@ -92,6 +92,16 @@ def check_man(sources, pages):
                     yield f"{path}: '{option}' is not in {name}"
 
 
+def check_functions(maps, pages):
+    """`maps`: {path: text} of the C libraries' symbols. Each function is in the name and in the synopsis of one page."""
+    for path, text in sorted(maps.items()):
+        for function in sorted(set(re.findall(r"^\s+([a-z][a-z0-9_]+);", text, re.MULTILINE))):
+            there = [name for name, page in pages.items() if name.endswith(".3") and
+                     re.search(rf"^\.BI? \"?(?:cs_error_t |const char \*){function}\(", page, re.MULTILINE)]
+            if not there:
+                yield f"{path}: '{function}' is in no page of docs/man: give it a line in the synopsis of one"
+
+
 def check_links(path, text, exists):
     """Relative links of a document lead somewhere."""
     for target in re.findall(r"\]\(([^)#\s]+)(?:#[^)]*)?\)", text):
@@ -122,6 +132,10 @@ def _complaints(kind, root):
     if kind == "man":
         return check_man(_read(root, ["libclient/tools"], "*.cpp") | _read(root, ["common/config"], "daemon_options.cpp"),
                          _read(root, ["docs/man"], "*.[0-9]"))
+    if kind == "functions":
+        maps = _read(root, ["libclient/maps"], "*.map")
+        return check_functions({path: text for path, text in maps.items() if "libhalo" not in path},
+                               _read(root, ["docs/man"], "*.3"))
     if kind == "links":
         texts = other_documents | {"README.md": (root / "README.md").read_text()}
         return (complaint for path, text in texts.items()

@@ -42,6 +42,13 @@ class DocumentsTest(unittest.TestCase):
         daemon = {"common/config/daemon_options.cpp": 'if (name == "-t" || name == "--test") {'}
         self.assertEqual(len(all_of(documents.check_man, daemon, {"docs/man/ringd.8": ".B \\-t"})), 1)
 
+    def test_functions(self):
+        symbols = {"libclient/maps/libcpg.map": "COROSYNC_CPG_1.0 {\n    global:\n        cpg_join;\n    local:\n        *;\n};"}
+        page = {"docs/man/cpg.3": '.BI "cs_error_t cpg_join(cpg_handle_t " handle );'}
+        self.assertEqual(all_of(documents.check_functions, symbols, page), [])
+        self.assertEqual(len(all_of(documents.check_functions, symbols, {"docs/man/cpg.3": ".B cpg_join"})), 1)
+        self.assertEqual(len(all_of(documents.check_functions, symbols, {"docs/man/cpg.8": page["docs/man/cpg.3"]})), 1)
+
     def test_links(self):
         self.assertEqual(all_of(documents.check_links, "docs/a.md", "[b](b.md#c) [d](https://e) [f](../g)",
                                 {"docs/b.md", "g"}.__contains__), [])

@@ -2,6 +2,7 @@
 #include "cmapd/driver/runtime_keys.hpp"
 
 #include <doctest/doctest.h>
+#include <unistd.h>
 
 namespace {
 
@@ -111,5 +112,22 @@ TEST_CASE("statistics have Corosync's names and types, and none where a daemon s
     CHECK(keys.at("stats.knet.node2.link1.connected") == KeyValue(std::uint8_t{0}));
     CHECK(keys.at("stats.knet.node1.link0.connected") == KeyValue(std::uint8_t{1}));
     CHECK(keys.at("stats.ipcs.service2.1.0x1.dispatched") == KeyValue(std::uint64_t{3}));
-    CHECK(keys.count("stats.ipcs.service2.2.0x2.dispatched") == 0);
+    CHECK(keys.count("stats.ipcs.service2.2.0x1.dispatched") == 0);
+}
+
+TEST_CASE("a session's key depends on its own process only, and has the name of who lives") {
+    constexpr std::uint32_t kNobody = 1u << 30;  // More than the kernel gives.
+    const auto self = static_cast<std::uint32_t>(::getpid());
+    const auto session = [](std::uint32_t pid, std::uint32_t kernel_pid) {
+        return json{{"pid", pid}, {"kernel_pid", kernel_pid}, {"connected", true}};
+    };
+    const json cpgd{
+        {"sessions", {session(9, kNobody), session(3, self), session(4, self), session(3, self)}}};
+    const auto keys =
+        cmapd::stats_of({.ringd_status = nullptr, .ringd_counters = nullptr, .cpgd_status = cpgd});
+    for (const char* known : {"service2.3.0x1", "service2.3.0x2", "service2.4.0x1"}) {
+        const auto name = keys.at(std::string("stats.ipcs.") + known + ".procname");
+        CHECK(std::get<std::string>(name).starts_with("cmapd_driver"));
+    }
+    CHECK(keys.size() == 15);
 }
