@@ -7,7 +7,6 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <csignal>
 #include <cstdio>
 #include <cstring>
 #include <ctime>
@@ -15,19 +14,13 @@
 #include <memory>
 #include <string_view>
 
-#include "common/config/daemon_options.hpp"
 #include "common/daemon/confine.hpp"
+#include "common/daemon/program.hpp"
 #include "common/daemon/reload.hpp"
-#include "common/daemon/start.hpp"
-#include "common/daemon/trust.hpp"
-#include "common/ipc/status_server.hpp"
 #include "common/os/clock.hpp"
 #include "common/os/exit_status.hpp"
-#include "common/os/handed_down.hpp"
 #include "common/os/identity.hpp"
 #include "common/os/notify.hpp"
-#include "common/os/signal_fd.hpp"
-#include "common/zmtp/listener.hpp"
 #include "ringd/config.hpp"
 #include "ringd/driver.hpp"
 #include "ringd/obituary_file.hpp"
@@ -76,20 +69,19 @@ void take_priority(const config::ClusterConfig& config, logging::Log& log) {
     lock_memory(log);
 }
 
-class Program {
+class Program final : public daemon_start::Program {
   public:
-    explicit Program(daemon_start::Started started) : started_(std::move(started)) {}
-
-    // Gives the exit status.
-    int run();
+    explicit Program(daemon_start::Started started) : daemon_start::Program(std::move(started)) {}
 
   private:
-    bool open();
-    bool open_ring();
-    bool open_sockets();
-    bool open_status();
+    std::optional<int> open() override;
+    void end(int signal) override;
+    int ended() override;
+    std::optional<int> open_ring();
+    std::optional<int> open_streams();
+    std::optional<int> start_driver();
+    void serve_status();
     void write_obituary();
-    void stop(int signal);
 
     base::Expected<nlohmann::json, std::string> leave(const nlohmann::json& value);
 
@@ -97,44 +89,30 @@ class Program {
     base::Expected<void, std::string> prepare(const config::Loaded& next);
     void commit();
 
-    daemon_start::Started started_;
-    const config::ClusterConfig& config_ = started_.loaded.cluster;
-    logging::Log& log_ = started_.log;
-    int exit_ = EX_OK;
-
-    os::HandedDown handed_down_ = os::HandedDown::take_all();
-    std::unique_ptr<os::EventLoop> loop_;
-    std::unique_ptr<os::SignalFd> signals_;
+    int exit_ = EX_OK;  // When the loop stops.
     std::unique_ptr<transport::UdpTransport> transport_;
     std::unique_ptr<ringd::RingIdWriter> ring_ids_;
     std::unique_ptr<totem::Ring> ring_;
     std::unique_ptr<stream::StreamServer> streams_;
-    std::unique_ptr<ipc::StatusServer> status_;
     std::unique_ptr<ringd::Driver> driver_;
     std::unique_ptr<daemon_start::Reload> reload_;
-    // Found out before privileges go, which may close the way to the user database.
-    ipc::StatusServer::Rule daemons_of_node_ = daemon_start::daemons_of_this_node(started_);
     std::optional<base::Instant> leave_by_;
 };
 
-int Program::run() {
-    auto loop = os::EventLoop::create();
-    if (!loop) {
-        log_.error("cannot start", {{"ERROR", loop.error().text()}});
-        return EX_OSERR;
-    }
-    loop_ = std::make_unique<os::EventLoop>(std::move(*loop));
-    if (!open()) return exit_;
-
+std::optional<int> Program::open() {
+    if (const auto failed = open_ring()) return failed;
+    if (const auto failed = open_streams()) return failed;
+    if (const auto failed = start_driver()) return failed;
+    if (!open_status()) return EX_CANTCREAT;
+    serve_status();
     log_.notice("ringd runs", {{"NODE", config_.self->value()},
                                {"CLUSTER", config_.cluster_name},
                                {"FILE", config_.file}});
     os::notify_ready();
-    os::feed_watchdog(*loop_);
-    if (const auto ran = loop_->run(); !ran) {
-        log_.error("the event loop failed", {{"ERROR", ran.error().text()}});
-        return EX_OSERR;
-    }
+    return std::nullopt;
+}
+
+int Program::ended() {
     if (exit_ == EX_OK) {
         // We left in order: there is nothing to tell. It may be gone already.
         (void)::unlink(started_.in_private(kObituaryName).c_str());
@@ -143,24 +121,11 @@ int Program::run() {
     return exit_;
 }
 
-bool Program::open() {
-    auto signals = os::SignalFd::create(*loop_, {SIGTERM, SIGINT, SIGQUIT, SIGHUP, SIGUSR1},
-                                        [this](int signal) { stop(signal); });
-    if (!signals) {
-        log_.error("cannot start", {{"ERROR", signals.error().text()}});
-        exit_ = EX_OSERR;
-        return false;
-    }
-    signals_ = std::move(*signals);
-    return open_ring() && open_sockets();
-}
-
-bool Program::open_ring() {
+std::optional<int> Program::open_ring() {
     const auto key = ringd::cluster_key(config_);
     if (!key) {
         log_.error("cannot use the cluster's key", {{"ERROR", key.error()}});
-        exit_ = config::kExitConfiguration;
-        return false;
+        return config::kExitConfiguration;
     }
     const std::string state = config::state_folder_of(started_.options, config_.system.state_dir);
     const auto id_file =
@@ -171,32 +136,26 @@ bool Program::open_ring() {
         // would hide a failing disk.
         log_.error("cannot read the ring id; remove the file if it is damaged",
                    {{"ERROR", last_ring.error().text()}});
-        exit_ = EX_IOERR;
-        return false;
+        return EX_IOERR;
     }
     const auto unix_seconds = static_cast<std::uint64_t>(std::time(nullptr));
     const base::RingId start = last_ring->value_or(ringd::ring_id_without_file(unix_seconds));
     // To learn now, not in the first gather, that the folder can't be written.
     if (const auto stored = ringd::store_ring_id(id_file, start); !stored) {
         log_.error("cannot store ring ids", {{"ERROR", stored.error().text()}});
-        exit_ = EX_CANTCREAT;
-        return false;
+        return EX_CANTCREAT;
     }
 
     auto transport = transport::UdpTransport::create(ringd::udp_config(config_), *key, os::now());
     if (!transport) {
         log_.error("cannot open the network", {{"ERROR", transport.error().text()}});
-        exit_ = EX_OSERR;
-        return false;
+        return EX_OSERR;
     }
     transport_ = std::move(*transport);
     write_obituary();
     take_priority(config_, log_);
     // The sockets have their buffers (CAP_NET_ADMIN) and the process its priority.
-    if (!daemon_start::confine(started_, {.network = true, .secret = true})) {
-        exit_ = EX_OSERR;
-        return false;
-    }
+    if (!daemon_start::confine(started_, {.network = true, .secret = true})) return EX_OSERR;
 
     ring_ids_ = std::make_unique<ringd::RingIdWriter>(id_file);
     const auto seed =
@@ -204,7 +163,7 @@ bool Program::open_ring() {
         (std::uint64_t{config_.self->value()} << 32u);
     ring_ = std::make_unique<totem::Ring>(
         ringd::ring_config(config_, transport_->packet_bytes_max()), start, seed, os::now());
-    return true;
+    return std::nullopt;
 }
 
 void Program::write_obituary() {
@@ -233,7 +192,7 @@ void Program::commit() {
         // The old sockets are gone and the new ones are not watched.
         log_.error("cannot watch the network after a reload", {{"ERROR", changed.error().text()}});
         exit_ = EX_OSERR;
-        loop_->stop();
+        loop().stop();
         return;
     }
     streams_->set_limits({.retained_bytes_max = config_.flow.retained_bytes_max,
@@ -242,22 +201,9 @@ void Program::commit() {
     write_obituary();
 }
 
-void Program::stop(int signal) {
-    if (signal == SIGHUP) {
-        // Only the file is opened again; the lines go on to where they went.
-        if (const auto opened = log_.reopen_file(); !opened) {
-            log_.warning("cannot open the log file again, going on without",
-                         {{"ERROR", opened.error().text()}});
-        }
-        return;
-    }
-    if (signal == SIGUSR1) {
-        log_.set_level(log_.is_debug() ? logging::Level::Info : logging::Level::Debug);
-        log_.notice("debug lines switched", {{"DEBUG", log_.is_debug()}});
-        return;
-    }
+void Program::end(int signal) {
     if (leave_by_) {
-        loop_->stop();  // Asked twice: at once.
+        loop().stop();  // Asked twice: at once.
         return;
     }
     os::notify_stopping();
@@ -285,17 +231,9 @@ base::Expected<nlohmann::json, std::string> Program::leave(const nlohmann::json&
     return value;
 }
 
-bool Program::open_sockets() {
-    auto listener = [this] {
-        if (auto handed = handed_down_.take("ring"))
-            return zmtp::Listener::inherit(std::move(*handed));
-        return zmtp::Listener::listen(started_.in_run("ring"));
-    }();
-    if (!listener) {
-        log_.error("cannot open the socket for services", {{"ERROR", listener.error().text()}});
-        exit_ = EX_CANTCREAT;
-        return false;
-    }
+std::optional<int> Program::open_streams() {
+    auto listener = listen("ring");
+    if (!listener) return EX_CANTCREAT;
 
     // Services are daemons of this node: root's, our own user's, or of the daemons' group.
     const uid_t own_uid = ::geteuid();
@@ -311,55 +249,41 @@ bool Program::open_sockets() {
                               std::ranges::find(peer.groups, *group) != peer.groups.end()));
         }};
     auto streams =
-        stream::StreamServer::create(*loop_, std::move(*listener), std::move(stream_options), log_);
+        stream::StreamServer::create(loop(), std::move(*listener), std::move(stream_options), log_);
     if (!streams) {
         log_.error("cannot serve services", {{"ERROR", streams.error().text()}});
-        exit_ = EX_OSERR;
-        return false;
+        return EX_OSERR;
     }
     streams_ = std::move(*streams);
+    return std::nullopt;
+}
 
+std::optional<int> Program::start_driver() {
     driver_ = std::make_unique<ringd::Driver>(ringd::Driver::Parts{
-        .loop = *loop_,
+        .loop = loop(),
         .ring = *ring_,
         .transport = *transport_,
         .streams = *streams_,
         .ring_ids = *ring_ids_,
         .log = log_,
-        .on_left = [this] { loop_->stop(); },
+        .on_left = [this] { loop().stop(); },
         .on_fatal =
             [this] {
                 exit_ = EX_IOERR;
-                loop_->stop();
+                loop().stop();
             },
     });
     if (const auto driving = driver_->start(); !driving) {
         log_.error("cannot start", {{"ERROR", driving.error().text()}});
-        exit_ = EX_OSERR;
-        return false;
+        return EX_OSERR;
     }
     streams_->start();
     // A leave that nobody answers ends all the same.
-    loop_->set_deadline([this] { return leave_by_; }, [this] { loop_->stop(); });
-    return open_status();
+    loop().set_deadline([this] { return leave_by_; }, [this] { loop().stop(); });
+    return std::nullopt;
 }
 
-bool Program::open_status() {
-    const std::string name = "ringd.status";
-    ipc::StatusServer::Options options{.daemon = "ringd",
-                                       .path = started_.in_run(name),
-                                       .listener = {},
-                                       .may_get = daemons_of_node_,
-                                       .may_do = daemons_of_node_};
-    auto handed = handed_down_.take(name);
-    if (handed) options.listener = handed->release();
-    auto status = ipc::StatusServer::create(*loop_, std::move(options));
-    if (!status) {
-        log_.error("cannot open the status socket", {{"ERROR", status.error().text()}});
-        exit_ = EX_CANTCREAT;
-        return false;
-    }
-    status_ = std::move(*status);
+void Program::serve_status() {
     status_->on_get("status", [this] {
         auto json = ringd::status_json(*ring_, *transport_, *driver_, config_, os::now());
         json["channels"] = ringd::channels_json(streams_->status());
@@ -378,14 +302,6 @@ bool Program::open_status() {
                       .commit = [this] { commit(); }});
     reload_->serve(*status_);
     status_->on_do("leave", [this](const nlohmann::json& value) { return leave(value); });
-    status_->on_do(
-        "debug",
-        [this](const nlohmann::json& value) -> base::Expected<nlohmann::json, std::string> {
-            if (!value.is_boolean()) return base::fail(std::string("value: needs true or false"));
-            log_.set_level(value.get<bool>() ? logging::Level::Debug : logging::Level::Info);
-            return value;
-        });
-    return true;
 }
 
 }  // namespace

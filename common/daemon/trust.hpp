@@ -1,4 +1,4 @@
-// Whom a daemon takes orders from on its status socket, besides root and itself.
+// Whom a daemon takes questions and orders from on its status socket.
 #pragma once
 
 #include "common/daemon/start.hpp"
