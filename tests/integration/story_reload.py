@@ -1,5 +1,5 @@
 #!/usr/bin/python3
-"""A hundred edits of the configuration file under load, some wrong or on one node only: all nodes change, or none.
+"""Edits of the configuration file (RELOADS, default 30) under load, some wrong or on one node only: all nodes change, or none.
 
 After each the configuration in force is asked of every daemon: it must be the same on all nodes, and
 the one that the last reload that went well brought. The ring must never have been formed anew.
@@ -10,7 +10,7 @@ import random
 
 import lab
 
-EDITS = int(os.environ.get("HALO_RELOADS", "100"))
+EDITS = int(os.environ.get("RELOADS", "30"))
 
 
 class File:
