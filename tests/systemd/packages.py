@@ -19,6 +19,7 @@ import netns  # noqa: E402
 
 SOON = 180  # Two machines boot, and dpkg works, on two busy cores.
 DAEMONS = ("ringd", "cpgd", "quorumd", "cmapd")
+SOCKETS = {"cpgd": ("cpg",), "quorumd": ("quorum", "votequorum"), "cmapd": ("cmap", "cfg")}
 
 
 def build_packages(build, folder, ready):
@@ -34,6 +35,7 @@ def build_packages(build, folder, ready):
 
 def newer(packages, folder):
     """The same packages as a later version: what apt would call an upgrade."""
+    folder.mkdir()
     made = []
     for package in packages:
         tree = folder / package.stem
@@ -97,12 +99,18 @@ def check_confined(host, daemon):
         assert re.search(rf"^{name}:\s*0+$", text, re.MULTILINE), f"{daemon}: {name}\n{text}"
     assert re.search(r"^NoNewPrivs:\s*1$", text, re.MULTILINE) and re.search(r"^Seccomp:\s*2$", text, re.MULTILINE)
     # A program that connects sees root at the other end: Pacemaker insists.
-    if daemon != "ringd":
-        socket = "cpg" if daemon == "cpgd" else daemon[:-1]
+    for socket in SOCKETS.get(daemon, ()):
         peer = host.run(["python3", "-c", "import socket, struct; s = socket.socket(socket.AF_UNIX); "
                          f"s.connect('/run/halo/{socket}'); "
                          "print(struct.unpack('3i', s.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))[1:])"])
         assert peer.stdout.strip() == "(0, 0)", f"{socket}: {peer.stdout}{peer.stderr}"
+
+
+def check_tools(host):
+    """Corosync's own tools find Halo, as programs of the machine do."""
+    for command in ("corosync-cfgtool -s", "corosync-cpgtool", "corosync-cmapctl totem.cluster_name"):
+        told = host.run(command.split())
+        assert told.returncode == 0 and told.stdout, f"{command}: {told.stdout}{told.stderr}"
 
 
 class Load:
@@ -118,7 +126,7 @@ class Load:
         self.hosts = hosts
 
     def lines(self, index):
-        return self.hosts[index].run(["cat", "/root/load.log"], seconds=60).stdout.splitlines()
+        return self.hosts[index].run(["cat", "/root/load.log"], seconds=60).stdout.splitlines(keepends=True)
 
     def wait_progress(self, messages):
         counts = [len(self.lines(i)) for i in range(len(self.hosts))]
@@ -213,6 +221,7 @@ def story(network, build, folder, ready):
     for host in hosts:
         for daemon in daemons:
             check_confined(host, daemon)
+        check_tools(host)
     found = hosts[0].run(["sh", "-c", "ldconfig -p | grep libcpg.so.4 | head -1"], check=True).stdout
     assert "/halo/libcpg.so.4" in found, found
 

@@ -30,6 +30,7 @@ class CmapClient {
     static CsResult<std::unique_ptr<CmapClient>> open(const Options& options);
 
     [[nodiscard]] ServiceSession& session() { return *session_; }
+    [[nodiscard]] Map map() const { return map_; }
 
     CsResult<Value> get(const std::string& key);
     // `why`, when given, is what the daemon says about a refusal.

@@ -35,9 +35,14 @@ void CmapInstance::run(const api::Changed& change) {
         if (found == trackers_.end()) return;  // Deleted, and this was under way.
         tracker = found->second;
     }
+    // The first and the last value of a statistic are given on both sides: so does Corosync, and
+    // corosync-notifyd takes the name of a program that has ended from the new one.
+    const bool is_both = client_->map() == api::Map::Stats;
+    const auto& now = is_both && !change.new_value ? change.old_value : change.new_value;
+    const auto& before = is_both && !change.old_value ? change.new_value : change.old_value;
     const CancellationShield::Opening opening;
-    tracker.notify(handle_, change.track.value(), change.kind, change.key.c_str(),
-                   value_of(change.new_value), value_of(change.old_value), tracker.user_data);
+    tracker.notify(handle_, change.track.value(), change.kind, change.key.c_str(), value_of(now),
+                   value_of(before), tracker.user_data);
 }
 
 cs_error_t CmapInstance::track(const std::string& key, std::int32_t type, cmap_notify_fn_t notify,

@@ -8,6 +8,7 @@
 
 #include <atomic>
 #include <cstring>
+#include <map>
 #include <string>
 #include <thread>
 
@@ -358,6 +359,33 @@ TEST_CASE("the statistics are another map") {
     CHECK(cmap_delete(stats.handle, "stats.srp.mcast_tx") == CS_ERR_NOT_SUPPORTED);
     const Cmap icmap;
     CHECK(cmap_get_uint64(icmap.handle, "stats.srp.mcast_tx", &value) == CS_ERR_NOT_EXIST);
+}
+
+TEST_CASE("the first and the last value of a statistic are told on both sides, as by Corosync") {
+    OneNodeCmapd cmapd;
+    cmapd.run([](cmapd::Driver& driver) {
+        driver.on_collect_stats([question = 0](const auto& give) mutable {
+            const std::uint64_t value = 7;
+            ++question;
+            give({{question == 1 ? "stats.first" : "stats.then", protocol::cmap::u64(value)}});
+        });
+    });
+    const Cmap stats(CMAP_MAP_STATS);
+    std::map<std::int32_t, std::string> told;
+    const auto note = [](cmap_handle_t, cmap_track_handle_t, std::int32_t event, const char* key,
+                         cmap_notify_value now, cmap_notify_value before, void* data) {
+        CHECK(*static_cast<const std::uint64_t*>(now.data) == 7);
+        CHECK(*static_cast<const std::uint64_t*>(before.data) == 7);
+        static_cast<std::map<std::int32_t, std::string>*>(data)->insert({event, key});
+    };
+    cmap_track_handle_t track = 0;
+    REQUIRE(cmap_track_add(stats.handle, "stats.",
+                           CMAP_TRACK_PREFIX | CMAP_TRACK_ADD | CMAP_TRACK_DELETE, note, &told,
+                           &track) == CS_OK);
+    for (int event = 0; event < 2; ++event)
+        REQUIRE(cmap_dispatch(stats.handle, CS_DISPATCH_ONE) == CS_OK);
+    CHECK(told == std::map<std::int32_t, std::string>{{CMAP_TRACK_ADD, "stats.then"},
+                                                      {CMAP_TRACK_DELETE, "stats.first"}});
 }
 
 }  // namespace
