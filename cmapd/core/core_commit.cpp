@@ -124,6 +124,11 @@ void Core::say(const ClientWrite& write, Answered answer) {
 }
 
 void Core::stage(const ClientWrite& write) {
+    // A client that lost its connection asks again before the first one is stored.
+    const auto again = std::ranges::find_if(said_, [&](const Said& said) {
+        return said.session == write.session && said.number == write.number;
+    });
+    if (write.number != 0 && again != said_.end()) return;
     const auto done = [&](CsError error, const api::Answer& answer) {
         say(write, answered_of(write.number, error, answer));
     };

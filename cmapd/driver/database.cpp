@@ -195,11 +195,15 @@ SqliteResult<void> Database::load(cmap::Core::Stored& stored) {
     std::ranges::sort(stored.journal, {}, &cmap::Change::revision);
     done = each_row("SELECT * FROM answered", [&](const Statement& row) -> SqliteResult<void> {
         const std::string payload = row.bytes(3);
-        stored.answered.insert_or_assign(
-            cmap::SessionId{static_cast<std::uint64_t>(row.number(0))},
-            cmap::Answered{.number = static_cast<std::uint64_t>(row.number(1)),
-                           .error = static_cast<cmap::CsError>(row.number(2)),
-                           .payload = base::Buffer::copy_of(std::as_bytes(std::span(payload)))});
+        const auto number = static_cast<std::uint64_t>(row.number(1));
+        // Each database has the answer to the last request that changed something in it: of a
+        // session that changed both, the later one is the one that it may ask for again.
+        cmap::Answered& last =
+            stored.answered[cmap::SessionId{static_cast<std::uint64_t>(row.number(0))}];
+        if (number <= last.number) return {};
+        last = {.number = number,
+                .error = static_cast<cmap::CsError>(row.number(2)),
+                .payload = base::Buffer::copy_of(std::as_bytes(std::span(payload)))};
         return {};
     });
     if (!done) return done;
@@ -226,9 +230,10 @@ SqliteResult<void> Database::begin_run() {
 }
 
 SqliteResult<void> Database::store(const cmap::Stores& stores, const cmap::Commit& commit,
+                                   const std::set<cmap::SessionId>& forgotten,
                                    const cmap::Keys::Map* rewrite) {
     if (auto begun = begin_.run(); !begun) return begun;
-    auto done = store_parts(stores, commit, rewrite);
+    auto done = store_parts(stores, commit, forgotten, rewrite);
     if (done) done = commit_.run();
     // After some errors SQLite has rolled back by itself; then this one fails, and all is well.
     if (!done) (void)rollback_.run();
@@ -236,6 +241,7 @@ SqliteResult<void> Database::store(const cmap::Stores& stores, const cmap::Commi
 }
 
 SqliteResult<void> Database::store_parts(const cmap::Stores& stores, const cmap::Commit& commit,
+                                         const std::set<cmap::SessionId>& forgotten,
                                          const cmap::Keys::Map* rewrite) {
     if (rewrite != nullptr) {
         if (auto done = delete_cluster_.run(); !done) return done;
@@ -257,8 +263,10 @@ SqliteResult<void> Database::store_parts(const cmap::Stores& stores, const cmap:
         if (!done) return done;
     }
     for (const cmap::SessionId session : commit.forgotten) {
-        auto done = delete_answered_.bind(1, static_cast<std::int64_t>(session.value())).run();
-        if (!done) return done;
+        if (auto done = forget(session); !done) return done;
+    }
+    for (const cmap::SessionId session : forgotten) {
+        if (auto done = forget(session); !done) return done;
     }
     if (commit.journal_floor > trimmed_) {
         const auto floor = static_cast<std::int64_t>(commit.journal_floor.value());
@@ -271,6 +279,10 @@ SqliteResult<void> Database::store_parts(const cmap::Stores& stores, const cmap:
     }
     return commit.configured ? put_meta(kConfigured, joined(*commit.configured))
                              : SqliteResult<void>{};
+}
+
+SqliteResult<void> Database::forget(cmap::SessionId session) {
+    return delete_answered_.bind(1, static_cast<std::int64_t>(session.value())).run();
 }
 
 SqliteResult<void> Database::store_change(const cmap::Change& change) {

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <optional>
+#include <set>
 #include <string>
 
 #include "cmapd/core/core.hpp"
@@ -27,8 +28,10 @@ class Database {
     // A new run of the node: no client has lived through it, and what is kept for them goes.
     SqliteResult<void> begin_run();
 
-    // One transaction. `rewrite`: first all keys below "cluster." are replaced by those of it.
+    // One transaction. `forgotten`: beside those of the commit. `rewrite`: first all keys below
+    // "cluster." are replaced by those of it.
     SqliteResult<void> store(const cmap::Stores& stores, const cmap::Commit& commit,
+                             const std::set<cmap::SessionId>& forgotten,
                              const cmap::Keys::Map* rewrite);
 
     // Moves what the log of the database holds into it, as far as nothing waits for that.
@@ -40,7 +43,9 @@ class Database {
     SqliteResult<void> set_up();
     SqliteResult<void> prepare_statements();
     SqliteResult<void> store_parts(const cmap::Stores& stores, const cmap::Commit& commit,
+                                   const std::set<cmap::SessionId>& forgotten,
                                    const cmap::Keys::Map* rewrite);
+    SqliteResult<void> forget(cmap::SessionId session);
     SqliteResult<void> store_change(const cmap::Change& change);
     SqliteResult<void> put(const std::string& key, const cmap::Value& value,
                            cmap::Revision revision);

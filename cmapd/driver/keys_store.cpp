@@ -122,8 +122,8 @@ std::optional<std::string> KeysStore::store(const cmap::Commit& commit, const cm
     if (commit.needs_state()) {
         if (!state_) state_ = open(options_.state_path, Database::Kind::State, state_problem_);
         if (!state_) return state_problem_;
-        const auto done =
-            state_->store(commit.state, commit, commit.rewrites_cluster ? &keys.all() : nullptr);
+        const auto done = state_->store(commit.state, commit, forgotten_of_state_,
+                                        commit.rewrites_cluster ? &keys.all() : nullptr);
         if (!done) {
             const bool is_new = state_problem_.empty();
             state_problem_ = options_.state_path + ": " + done.error().text;
@@ -135,11 +135,17 @@ std::optional<std::string> KeysStore::store(const cmap::Commit& commit, const cm
         }
         if (!state_problem_.empty()) log.notice("lasting keys are stored again");
         state_problem_.clear();
+        forgotten_of_state_.clear();
+    } else {
+        // No commit of its own: they go with the next one.
+        forgotten_of_state_.insert(commit.forgotten.begin(), commit.forgotten.end());
+        while (forgotten_of_state_.size() > kForgottenMax)
+            forgotten_of_state_.erase(forgotten_of_state_.begin());
     }
     const bool needs_run =
         !commit.run_time.is_empty() || !commit.forgotten.empty() || commit.configured.has_value();
     if (!run_ || !needs_run) return std::nullopt;
-    const auto done = run_->store(commit.run_time, commit, nullptr);
+    const auto done = run_->store(commit.run_time, commit, {}, nullptr);
     if (!done) {
         // A file that is behind would be worse than none.
         log.error("cannot keep the keys of this run, a restart will forget them",

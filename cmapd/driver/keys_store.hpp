@@ -2,6 +2,7 @@
 #pragma once
 
 #include <optional>
+#include <set>
 #include <string>
 
 #include "cmapd/driver/database.hpp"
@@ -18,6 +19,10 @@ class KeysStore {
         // The node has not stopped since the keys of its run were stored: they count.
         bool is_same_run = false;
     };
+
+    // Sessions whose answers the lasting database drops with its next commit; of more some stay
+    // until the node starts again.
+    static constexpr std::size_t kForgottenMax = 4096;
 
     // Opens what can be opened; of the rest the log tells. Nothing: `state_path` is of a newer
     // cmapd, or another process has it, and starting would mean to lose what is in it.
@@ -50,6 +55,7 @@ class KeysStore {
     // Of a state folder that can't be written: what is in it, for reading.
     cmap::Core::Stored copy_;
     std::string state_problem_;
+    std::set<cmap::SessionId> forgotten_of_state_;
     bool is_fresh_ = true;
 };
 

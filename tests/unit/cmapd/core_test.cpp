@@ -215,6 +215,21 @@ TEST_CASE("after a restart all keys are there, and a request that was done is no
     CHECK(after.get(kOne, "run.key") == api::u8(3));
 }
 
+TEST_CASE("a request that is asked again before it is stored is done once") {
+    OneCore cmapd;
+    REQUIRE(cmapd.set(kOne, "some.key", api::u32(1)) == CsError::Ok);
+    const Asked asked{.session = kOne,
+                      .number = ++cmapd.numbers[kOne],
+                      .payload = api::encode(api::Request{api::Step{.key = "some.key", .step = 1}})};
+    cmapd.step(asked);
+    cmapd.step(SessionClosed{.session = kOne, .for_good = false});
+    cmapd.step(SessionOpened{.session = kOne, .came_back = true});
+    cmapd.step(asked);
+    cmapd.end_turn();
+    CHECK(cmapd.answered(kOne).error == CsError::Ok);
+    CHECK(cmapd.get(kTwo, "some.key") == api::u32(2));
+}
+
 TEST_CASE("a tracker that comes back is told what it missed, each change once") {
     OneCore before;
     REQUIRE(before.ask(kOne, track(1, "a.", true, api::kEventBits)).error == CsError::Ok);

@@ -75,7 +75,7 @@ TEST_CASE("what was stored is there again, as it was") {
             cmap::SessionId{UINT64_MAX},
             cmap::Answered{.number = 7, .error = cmap::CsError::Exist, .payload = {}});
         commit.replica = base::Buffer::copy_of(std::as_bytes(std::span("blob")));
-        REQUIRE(database.store(commit.state, commit, nullptr));
+        REQUIRE(database.store(commit.state, commit, {}, nullptr));
     }
     Database database = opened(path);
     const auto stored = stored_in(database);
@@ -96,7 +96,7 @@ TEST_CASE("deleting, forgetting, trimming and rewriting leave nothing of the old
     Commit first = commit_of({}, {set(1, "cluster.a", api::u8(1)), set(2, "local.a", api::u8(1)),
                                   set(3, "cluster.b", api::u8(1))});
     first.state.answered.emplace(cmap::SessionId{5}, cmap::Answered{});
-    REQUIRE(database.store(first.state, first, nullptr));
+    REQUIRE(database.store(first.state, first, {}, nullptr));
     Commit second = commit_of({}, {{.revision = Revision{4},
                                     .key = "local.a",
                                     .old_value = api::u8(1),
@@ -105,7 +105,7 @@ TEST_CASE("deleting, forgetting, trimming and rewriting leave nothing of the old
     second.journal_floor = Revision{2};
     const cmap::Keys::Map now{{"cluster.c", {.value = api::u8(9), .revision = Revision{3}}},
                               {"other.key", {.value = api::u8(9), .revision = Revision{3}}}};
-    REQUIRE(database.store(second.state, second, &now));
+    REQUIRE(database.store(second.state, second, {}, &now));
     const auto stored = stored_in(database);
     REQUIRE(stored.keys.size() == 1);
     CHECK(stored.keys[0].first == "cluster.c");
@@ -123,7 +123,7 @@ TEST_CASE("a damaged file is set aside, not emptied, and a new one begins") {
         for (std::uint64_t i = 1; i < 200; ++i) {
             const std::string key = "local." + std::to_string(i);
             const Commit commit = commit_of({}, {set(i, key.c_str(), api::text("some value"))});
-            REQUIRE(database.store(commit.state, commit, nullptr));
+            REQUIRE(database.store(commit.state, commit, {}, nullptr));
         }
     }
     const auto size = std::filesystem::file_size(path);
@@ -145,7 +145,7 @@ TEST_CASE("a damaged file is set aside, not emptied, and a new one begins") {
     CHECK(std::filesystem::file_size(aside) > 0);
     CHECK(stored_in(database->database).keys.empty());
     const Commit commit = commit_of({}, {set(1, "local.key", api::u8(1))});
-    CHECK(database->database.store(commit.state, commit, nullptr));
+    CHECK(database->database.store(commit.state, commit, {}, nullptr));
 }
 
 TEST_CASE("a file of a newer cmapd, or that another process has, is left alone") {
@@ -206,6 +206,41 @@ TEST_CASE("keys of the run outlive cmapd, and not the node; lasting keys outlive
     CHECK(stored.keys[0].first == "local.key");
     CHECK(stored.journal.empty());
     CHECK(stored.revision == Revision{2});
+}
+
+TEST_CASE("of a session that changed both kinds, the answer to the later request is kept") {
+    Folders folders;
+    const cmap::Keys keys;
+    const auto answer = [](std::uint64_t number) {
+        return cmap::Answered{.number = number, .error = cmap::CsError::Ok, .payload = {}};
+    };
+    const cmap::SessionId both{1};
+    const cmap::SessionId gone{2};
+    {
+        auto store = folders.open(false);
+        Commit of_run = commit_of({set(1, "run.key", api::u8(1))}, {});
+        of_run.run_time.answered = {{both, answer(6)}};
+        Commit of_state = commit_of({}, {set(2, "local.key", api::u8(2))});
+        of_state.state.answered = {{both, answer(7)}, {gone, answer(3)}};
+        CHECK_FALSE(store->store(of_run, keys));
+        CHECK_FALSE(store->store(of_state, keys));
+        Commit forgets;
+        forgets.forgotten = {gone};
+        CHECK_FALSE(store->store(forgets, keys));
+    }
+    {
+        auto store = folders.open(true);
+        const auto stored = store->load();
+        CHECK(stored.answered.at(both).number == 7);
+        // It goes with the next change that lasts.
+        CHECK(stored.answered.contains(gone));
+        Commit forgets;
+        forgets.forgotten = {gone};
+        CHECK_FALSE(store->store(forgets, keys));
+        CHECK_FALSE(store->store(commit_of({}, {set(3, "local.key", api::u8(3))}), keys));
+    }
+    auto store = folders.open(true);
+    CHECK_FALSE(store->load().answered.contains(gone));
 }
 
 // A disk of a few pages, in a mount namespace of this process.
