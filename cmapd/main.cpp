@@ -201,14 +201,14 @@ bool Program::open_control() {
 void Program::watch_quorum() {
     const std::string path = started_.in_run("quorum");
     if (!std::filesystem::exists(path)) return;
-    const auto nobody = [this] { driver_->quorum({}, false); };
+    const auto nobody = [this] { driver_->quorum({}, false, std::nullopt); };
     nobody();
     quorum_ = std::make_unique<session::Watcher>(
         *loop_,
         session::Watcher::Options{.path = path,
                                   .service = session::Service::Quorum,
                                   .subscription = protocol::quorum::encode(
-                                      protocol::quorum::Request{protocol::quorum::Track{}})},
+                                      protocol::quorum::Request{protocol::quorum::TrackLease{}})},
         session::Watcher::Callbacks{
             .subscribed = [](const base::Buffer&) {},
             .event =
@@ -216,7 +216,11 @@ void Program::watch_quorum() {
                     const auto answer = protocol::quorum::decode_answer(payload);
                     const auto* event =
                         answer ? std::get_if<protocol::quorum::QuorumEvent>(&*answer) : nullptr;
-                    if (event != nullptr) driver_->quorum(event->ring, event->quorate);
+                    if (event == nullptr) return;
+                    std::optional<base::Instant> until;
+                    if (event->until_ns != 0)
+                        until = base::Instant{std::chrono::nanoseconds{event->until_ns}};
+                    driver_->quorum(event->ring, event->quorate, until);
                 },
             .lost = nobody});
 }

@@ -36,6 +36,7 @@ Core::Core(Stored stored, std::size_t nodes)
 
 void Core::step(base::Instant now, const Event& event, std::vector<Action>& actions) {
     Context context{.now = now, .actions = actions};
+    replica_.pass_time(now);
     std::visit([&](const auto& what) { on(context, what); }, event);
 }
 
@@ -48,6 +49,7 @@ std::optional<base::Instant> Core::next_deadline() const {
         consider(write.give_up_at);
     }
     if (is_cluster_unsaved_ && retry_state_at_) consider(*retry_state_at_);
+    if (const auto end = replica_.lease_end()) consider(*end);
     return next;
 }
 
@@ -90,13 +92,19 @@ void Core::on(Context& context, const RingHappened& happened) {
 
 void Core::on(Context& context, const QuorumChanged& changed) {
     Replica::Out out;
-    replica_.quorum(changed.ring, changed.is_quorate, out);
+    replica_.quorum(changed.ring, changed.is_quorate, changed.until, out);
     take(context, std::move(out));
 }
 
 void Core::on(Context& context, const QuorumUncounted&) {
     Replica::Out out;
     replica_.uncounted(out);
+    take(context, std::move(out));
+}
+
+void Core::on(Context& context, const NodesChanged& changed) {
+    Replica::Out out;
+    replica_.set_nodes(changed.nodes, out);
     take(context, std::move(out));
 }
 

@@ -115,6 +115,7 @@ class Core {
     void on(Context& context, const RingHappened& happened);
     void on(Context& context, const QuorumChanged& changed);
     void on(Context& context, const QuorumUncounted& uncounted);
+    void on(Context& context, const NodesChanged& changed);
 
     void serve(Context& context, const Asked& asked, const protocol::cmap::Get& get);
     void serve(Context& context, const Asked& asked, const protocol::cmap::Iterate& iterate);

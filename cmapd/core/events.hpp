@@ -2,6 +2,7 @@
 #pragma once
 
 #include <map>
+#include <optional>
 #include <string>
 #include <variant>
 #include <vector>
@@ -9,6 +10,7 @@
 #include "cmapd/core/cs_error.hpp"
 #include "cmapd/core/keys.hpp"
 #include "common/base/buffer.hpp"
+#include "common/base/instant.hpp"
 #include "common/protocol/cmap_api.hpp"
 #include "common/protocol/ring_api.hpp"
 #include "common/protocol/session_api.hpp"
@@ -66,13 +68,20 @@ struct RingHappened {
 struct QuorumChanged {
     base::RingId ring{};
     bool is_quorate = false;
+    // When that ends without further word; nothing: it has no end.
+    std::optional<base::Instant> until;
 };
 // Nobody counts votes on this node: every partition may act.
 struct QuorumUncounted {};
+// The node list has so many nodes now.
+struct NodesChanged {
+    std::size_t nodes = 0;
+};
 
 using Event =
     std::variant<SessionOpened, SessionClosed, Asked, OwnWrites, Configured, StatsCollected,
-                 TimePassed, RingAttached, RingHappened, QuorumChanged, QuorumUncounted>;
+                 TimePassed, RingAttached, RingHappened, QuorumChanged, QuorumUncounted,
+                 NodesChanged>;
 
 // ---------------------------------------------------------------- what is to be done, in order
 

@@ -17,9 +17,9 @@ constexpr std::size_t kVersionBytes = 8 + 4 + 8;
 constexpr std::size_t kAnswerBytesMin = 8 + 8 + 4 + 8 + 2;
 constexpr std::size_t kMemberBytes = 4 + 8;
 
-void write_start(FrameWriter& writer, RecordType type) {
+void write_start(FrameWriter& writer, RecordType type, std::uint8_t version = kRecordVersion) {
     writer.write_enum(type);
-    writer.write(kRecordVersion);
+    writer.write(version);
 }
 
 void write_version(FrameWriter& writer, const Version& version) {
@@ -206,11 +206,12 @@ protocol::View read_view(FrameReader& reader) {
     return view;
 }
 
-base::Expected<RecordType, FrameError> read_start(FrameReader& reader) {
+base::Expected<RecordType, FrameError> read_start(FrameReader& reader,
+                                                  std::uint8_t known = kRecordVersion) {
     const auto type = reader.read<std::uint8_t>();
     const auto version = reader.read<std::uint8_t>();
     if (reader.error()) return base::fail(FrameError::Truncated);
-    if (version != kRecordVersion) return base::fail(FrameError::WrongVersion);
+    if (version != known) return base::fail(FrameError::WrongVersion);
     return static_cast<RecordType>(type);
 }
 
@@ -248,7 +249,7 @@ base::Expected<Record, FrameError> decode_record(const base::Buffer& bytes) {
 
 base::Buffer encode_replica(const ReplicaState& state) {
     FrameWriter writer(1024);
-    write_start(writer, RecordType::Replica);
+    write_start(writer, RecordType::Replica, kReplicaVersion);
     writer.write(state.incarnation.value());
     writer.write(state.applied.value());
     writer.write_bool(state.is_synchronised);
@@ -256,6 +257,7 @@ base::Buffer encode_replica(const ReplicaState& state) {
     writer.write_bool(state.came_along.has_value());
     if (state.came_along) write_nodes(writer, *state.came_along);
     write_version(writer, state.version);
+    write_version(writer, state.settled);
     writer.write(state.total);
     write_lineage(writer, state.lineage);
     write_answers(writer, state.answers);
@@ -264,7 +266,7 @@ base::Buffer encode_replica(const ReplicaState& state) {
 
 base::Expected<ReplicaState, FrameError> decode_replica(const base::Buffer& bytes) {
     FrameReader reader(bytes);
-    const auto type = read_start(reader);
+    const auto type = read_start(reader, kReplicaVersion);
     if (!type) return base::fail(type.error());
     if (*type != RecordType::Replica) return base::fail(FrameError::UnknownType);
     ReplicaState state;
@@ -279,6 +281,7 @@ base::Expected<ReplicaState, FrameError> decode_replica(const base::Buffer& byte
         if (!std::ranges::equal(nodes, *state.came_along)) reader.refuse(FrameError::OutOfRange);
     }
     state.version = read_version(reader);
+    state.settled = read_version(reader);
     state.total = reader.read<std::uint64_t>();
     state.lineage = read_lineage(reader);
     state.answers = read_answers(reader);

@@ -21,6 +21,7 @@
 namespace cmap {
 
 inline constexpr std::uint8_t kRecordVersion = 1;
+inline constexpr std::uint8_t kReplicaVersion = 2;
 inline constexpr std::size_t kLineageMax = 64;
 inline constexpr std::size_t kAnswersMax = 256;
 inline constexpr std::size_t kAnswerBytesMax = 1024;
@@ -86,6 +87,7 @@ struct ReplicaState {
     protocol::View view;
     std::optional<std::set<base::NodeId>> came_along;
     Version version;
+    Version settled;
     std::uint64_t total = 0;
     std::vector<Version> lineage;
     std::map<SessionId, ClusterAnswer> answers;

@@ -24,6 +24,7 @@ Replica::Replica(const std::optional<base::Buffer>& stored, Values keys, std::si
     view_ = std::move(state->view);
     came_along_ = std::move(state->came_along);
     version_ = state->version;
+    settled_ = state->settled;
     total_ = state->total;
     lineage_ = std::move(state->lineage);
     answers_ = std::move(state->answers);
@@ -37,6 +38,7 @@ std::optional<base::Buffer> Replica::stored() const {
                            .view = view_,
                            .came_along = came_along_,
                            .version = version_,
+                           .settled = settled_,
                            .total = total_,
                            .lineage = lineage_,
                            .answers = answers_});
@@ -174,12 +176,13 @@ void Replica::on_state(base::NodeId sender, State state, Out& out) {
     finish_exchange(out);
 }
 
-// The winner's state has all that we have.
+// The winner's state has all that anybody here was answered. What is more was delivered when the
+// ring broke, on the side that does not go on: its nodes have sent it again, or nobody knows of it.
 bool Replica::is_ancestor_of(const State& state) const {
-    if (version_ == Version{} || keys_.empty()) return true;
-    if (version_.epoch == state.version.epoch) return version_.count <= state.version.count;
-    const auto end = std::ranges::find(state.lineage, version_.epoch, &Version::epoch);
-    return end != state.lineage.end() && version_.count <= end->count;
+    if (settled_ == Version{} || keys_.empty()) return true;
+    if (settled_.epoch == state.version.epoch) return settled_.count <= state.version.count;
+    const auto end = std::ranges::find(state.lineage, settled_.epoch, &Version::epoch);
+    return end != state.lineage.end() && settled_.count <= end->count;
 }
 
 void Replica::install(base::NodeId winner, State state, Out& out) {
@@ -209,7 +212,10 @@ void Replica::install(base::NodeId winner, State state, Out& out) {
     total_ = state.total;
     lineage_ = std::move(state.lineage);
     answers_ = std::move(state.answers);
-    if (!is_ancestor && lost.count > 0) out.lost = std::move(lost);
+    if (!is_ancestor) {
+        settled_ = version_;  // Told once.
+        if (lost.count > 0) out.lost = std::move(lost);
+    }
     out.applies.push_back(std::move(apply));
 }
 

@@ -1,8 +1,8 @@
 // The keys below "cluster.": the same on all nodes, changed in the order of the channel "cmap".
 //
 // Writes count in a ring that is quorate (or where nobody counts votes), if all of it or most of
-// the node list is on the channel; so any two sets of nodes that write have a node in common. A
-// write and the exchange of states travel with safe delivery: what this node answered, and the
+// the node list is on the channel; so any two sets of nodes that write have a node in common. They
+// are answered while the lease of quorum holds; else when it does again. A write and the exchange of states travel with safe delivery: what this node answered, and the
 // state it was based on, all who were with it have, and deliver before they meet anybody else.
 //
 // In a view with somebody new all say which version they have, the greatest goes on, who has it
@@ -18,6 +18,7 @@
 
 #include "cmapd/core/keys.hpp"
 #include "cmapd/core/record.hpp"
+#include "common/base/instant.hpp"
 
 namespace cmap {
 
@@ -59,8 +60,13 @@ class Replica {
 
     void attached(base::NodeId self, bool resumed, protocol::Incarnation incarnation);
     void happened(const protocol::Event& event, Out& out);
-    void quorum(base::RingId ring, bool is_quorate, Out& out);
+    // `until`: when that ends without further word; nothing: it has no end.
+    void quorum(base::RingId ring, bool is_quorate, std::optional<base::Instant> until, Out& out);
     void uncounted(Out& out);
+    // What follows happens at this time.
+    void pass_time(base::Instant now) { now_ = now; }
+    // When the lease ends that holds now.
+    [[nodiscard]] std::optional<base::Instant> lease_end() const;
     // The node list has changed.
     void set_nodes(std::size_t nodes, Out& out);
 
@@ -120,6 +126,7 @@ class Replica {
     void go_on(Out& out);
     [[nodiscard]] bool is_ancestor_of(const State& state) const;
     [[nodiscard]] bool is_quorate() const;
+    [[nodiscard]] bool has_lease() const;
     [[nodiscard]] bool has_enough_members() const;
 
     std::size_t nodes_ = 0;
@@ -134,9 +141,15 @@ class Replica {
 
     bool is_uncounted_ = false;
     std::optional<base::RingId> quorate_ring_;
+    std::optional<base::Instant> quorate_until_;
+    base::Instant now_{};
 
     Values keys_;
     Version version_;
+    // What of it somebody may have been answered, as far as this node knows: not what was delivered
+    // in a transitional configuration, until this node is in an open view with it. The nodes that
+    // agree on a state in a partition that may not write do not make it more.
+    Version settled_;
     std::uint64_t total_ = 0;
     std::vector<Version> lineage_;
     std::map<SessionId, ClusterAnswer> answers_;

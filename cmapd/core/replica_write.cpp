@@ -28,31 +28,43 @@ bool Replica::is_quorate() const {
     return is_uncounted_ || quorate_ring_ == view_.ring;
 }
 
+bool Replica::has_lease() const {
+    return is_uncounted_ || !quorate_until_ || now_ < *quorate_until_;
+}
+
+std::optional<base::Instant> Replica::lease_end() const {
+    return is_quorate() && has_lease() ? quorate_until_ : std::nullopt;
+}
+
 bool Replica::has_enough_members() const {
     return view_.members.size() == view_.ring_members.size() ||
            (nodes_ > 0 && 2 * view_.members.size() > nodes_);
 }
 
 bool Replica::is_open() const {
-    return is_synchronised_ && is_quorate() && has_enough_members();
+    return is_synchronised_ && is_quorate() && has_lease() && has_enough_members();
 }
 
 const char* Replica::why_closed() const {
     if (is_open()) return "";
     if (view_.members.empty()) return "this node is not in the cluster yet";
     if (!is_quorate()) return "this partition is not quorate";
+    if (!has_lease()) return "the lease of quorum has ended";
     if (!has_enough_members()) return "too few nodes of the ring run cmapd";
     return "the nodes are agreeing on the keys";
 }
 
-void Replica::quorum(base::RingId ring, bool is_quorate, Out& out) {
+void Replica::quorum(base::RingId ring, bool is_quorate, std::optional<base::Instant> until,
+                     Out& out) {
     is_uncounted_ = false;
     quorate_ring_ = is_quorate ? std::optional(ring) : std::nullopt;
+    quorate_until_ = until;
     go_on(out);
 }
 
 void Replica::uncounted(Out& out) {
     is_uncounted_ = true;
+    quorate_until_.reset();
     go_on(out);
 }
 
@@ -81,6 +93,8 @@ void Replica::abandon(SessionId session, std::uint64_t number) {
 // the view after it. What another state has swept away is sent again.
 void Replica::go_on(Out& out) {
     if (!is_open() || came_along_) return;
+    out.is_changed = out.is_changed || settled_ != version_;
+    settled_ = version_;
     Apply apply;
     for (auto at = pending_.begin(); at != pending_.end();) {
         auto& [id, pending] = *at;
@@ -128,14 +142,17 @@ void Replica::apply(const Op& op, Out& out) {
     }
     ++version_.count;
     ++total_;
+    if (!came_along_) settled_ = version_;
     Apply apply;
     ClusterAnswer answer = carry_out(op.request, apply.writes);
     answer.number = op.number;
     answer.at = total_;
     remember(op.session, answer);
 
-    const bool is_settled = !came_along_ && pending_.erase({op.session, op.number}) > 0;
-    if (is_settled) {
+    // Else go_on() answers it.
+    const bool is_answered =
+        !came_along_ && is_open() && pending_.erase({op.session, op.number}) > 0;
+    if (is_answered) {
         apply.answers.push_back({.session = op.session,
                                  .number = op.number,
                                  .error = answer.error,

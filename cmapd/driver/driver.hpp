@@ -80,10 +80,12 @@ class Driver {
         submissions_.push_back({.payload = std::move(payload), .urgent = false});
         send_submissions();
     }
-    // Whether the nodes of `ring` are quorate; nobody counts until then.
-    void quorum(base::RingId ring, bool is_quorate) {
-        step(cmap::QuorumChanged{.ring = ring, .is_quorate = is_quorate});
+    // Whether the nodes of `ring` are quorate, and until when; nobody counts until then.
+    void quorum(base::RingId ring, bool is_quorate, std::optional<base::Instant> until) {
+        step(cmap::QuorumChanged{.ring = ring, .is_quorate = is_quorate, .until = until});
     }
+    // The node list has so many nodes now.
+    void set_nodes(std::size_t nodes) { step(cmap::NodesChanged{.nodes = nodes}); }
 
     [[nodiscard]] session::Server& sessions() { return sessions_; }
     [[nodiscard]] const session::Server& sessions() const { return sessions_; }

@@ -24,6 +24,7 @@ enum class Type : std::uint8_t {
     DeviceUpdate = 0x09,
     DevicePoll = 0x0a,
     DeviceMasterWins = 0x0b,
+    TrackLease = 0x0c,
     Quorate = 0x81,
     Info = 0x82,
     NodelistEvent = 0x83,
@@ -78,6 +79,9 @@ FrameWriter write(const Track& track) {
 }
 FrameWriter write(const TrackStop&) {
     return begin(Type::TrackStop);
+}
+FrameWriter write(const TrackLease&) {
+    return begin(Type::TrackLease);
 }
 FrameWriter write(const GetInfo& get) {
     FrameWriter writer = begin(Type::GetInfo);
@@ -280,6 +284,8 @@ Request read_request(Type type, FrameReader& reader) {
             return read_poll(reader);
         case 0x0b:
             return read_master_wins(reader);
+        case 0x0c:
+            return TrackLease{};
         default:
             reader.refuse(FrameError::UnknownType);
             return GetQuorate{};

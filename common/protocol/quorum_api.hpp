@@ -27,6 +27,9 @@ struct Track {
     bool now = true;            // What holds now is told at once.
 };
 struct TrackStop {};
+// For who may act only within the lease. QuorumEvents, now and from here on: also when only
+// `until_ns` has moved, and not quorate while the members of a new ring have not decided yet.
+struct TrackLease {};
 
 // Node 0: the quorum device.
 struct GetInfo {
@@ -63,7 +66,7 @@ struct DeviceMasterWins {
 
 using Request =
     std::variant<GetQuorate, Track, TrackStop, GetInfo, SetExpected, SetVotes, DeviceRegister,
-                 DeviceUnregister, DeviceUpdate, DevicePoll, DeviceMasterWins>;
+                 DeviceUnregister, DeviceUpdate, DevicePoll, DeviceMasterWins, TrackLease>;
 
 // ---------------------------------------------------------------- quorumd → client
 

@@ -109,6 +109,7 @@ void Clients::on_request(SessionId session, std::uint64_t number, const base::Bu
 // is only late.
 void Clients::on_closed(SessionId session) {
     tracked_.erase(session);
+    leased_.erase(session);
     std::erase_if(asked_, [&](const auto& asked) { return asked.second.session == session; });
     if (device_session_ != session) return;
     device_session_.reset();
@@ -159,6 +160,12 @@ void Clients::serve(const Asked& asked, const api::TrackStop&) {
     const bool is_votes =
         client != nullptr && client->service == protocol::session::Service::Votequorum;
     reply(asked, was_tracked || !is_votes ? kOk : kNotExist);
+}
+
+void Clients::serve(const Asked& asked, const api::TrackLease&) {
+    leased_.insert(asked.session);
+    reply(asked, kOk);
+    tell_lease(asked.session, lease());
 }
 
 void Clients::serve(const Asked& asked, const api::GetInfo& get) {
@@ -320,6 +327,33 @@ void Clients::tell(const quorum::QuorumChanged&) {
                                        .nodes = now.nodes});
     }
     told_ = std::move(now);
+}
+
+// What held in the ring before does not hold in one that is not decided.
+Clients::Lease Clients::lease() const {
+    const quorum::Status status = callbacks_.status();
+    const bool quorate = status.is_quorate && (is_free_ || !status.is_exchanging);
+    return {.quorate = quorate,
+            .ring = status.view.ring,
+            .until_ns = quorate ? until_ns(status) : 0};
+}
+
+void Clients::tell_lease(SessionId session, const Lease& lease) {
+    send(session, api::QuorumEvent{.context = 0,
+                                   .quorate = lease.quorate,
+                                   .ring = lease.ring,
+                                   .until_ns = lease.until_ns,
+                                   .nodes = {}});
+}
+
+void Clients::tell_leases() {
+    if (leased_.empty()) return;
+    const Lease now = lease();
+    if (lease_told_ == now) return;
+    lease_told_ = now;
+    for (const SessionId session : std::set(leased_)) {
+        tell_lease(session, now);
+    }
 }
 
 void Clients::tell(const quorum::ExpectedVotesChanged&) {

@@ -5,6 +5,7 @@
 #include <functional>
 #include <map>
 #include <optional>
+#include <set>
 #include <string>
 
 #include "common/protocol/quorum_api.hpp"
@@ -32,6 +33,8 @@ class Clients {
     void tell(const quorum::MembersChanged& changed);
     void tell(const quorum::QuorumChanged& changed);
     void tell(const quorum::ExpectedVotesChanged& changed);
+    // Who acts within the lease is told where it has moved. Call it at the end of a turn.
+    void tell_leases();
 
     [[nodiscard]] std::size_t tracking() const { return tracked_.size(); }
 
@@ -48,6 +51,13 @@ class Clients {
 
         friend bool operator==(const Told&, const Told&) = default;
     };
+    struct Lease {
+        bool quorate = false;
+        base::RingId ring{};
+        std::uint64_t until_ns = 0;
+
+        friend bool operator==(const Lease&, const Lease&) = default;
+    };
 
     void on_request(SessionId session, std::uint64_t number, const base::Buffer& payload);
     void on_closed(SessionId session);
@@ -57,6 +67,7 @@ class Clients {
     void serve(const Asked& asked, const protocol::quorum::GetQuorate& get);
     void serve(const Asked& asked, const protocol::quorum::Track& track);
     void serve(const Asked& asked, const protocol::quorum::TrackStop& stop);
+    void serve(const Asked& asked, const protocol::quorum::TrackLease& track);
     void serve(const Asked& asked, const protocol::quorum::GetInfo& get);
     void serve(const Asked& asked, const protocol::quorum::SetExpected& set);
     void serve(const Asked& asked, const protocol::quorum::SetVotes& set);
@@ -70,12 +81,16 @@ class Clients {
     void submit(const Asked& asked, decltype(quorum::Request::what) what);
 
     [[nodiscard]] Told state() const;
+    [[nodiscard]] Lease lease() const;
+    void tell_lease(SessionId session, const Lease& lease);
     [[nodiscard]] std::uint64_t until_ns(const quorum::Status& status) const;
     void send(SessionId session, const protocol::quorum::Answer& event);
 
     bool is_free_;
     Callbacks callbacks_;
     std::map<SessionId, std::uint64_t> tracked_;  // With the context of each.
+    std::set<SessionId> leased_;
+    std::optional<Lease> lease_told_;
     std::optional<SessionId> device_session_;
     std::map<quorum::Token, Asked> asked_;
     std::uint64_t last_token_ = 0;

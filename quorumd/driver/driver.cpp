@@ -164,6 +164,7 @@ void Driver::end_turn() {
         clients_.server().serve(status().self);
         if (serving_) serving_();
     }
+    clients_.tell_leases();
     clients_.server().flush();
 }
 

@@ -288,10 +288,17 @@ bool ToyRing::deliver(Ring& ring, base::NodeId id) {
 void ToyRing::tell_votes(base::NodeId id, const Ring& ring) {
     Replica::Out out;
     if (counts_votes_) {
-        nodes_.at(id).replica->quorum(ring.id, 2 * ring.members.size() > nodes_.size(), out);
+        nodes_.at(id).replica->quorum(ring.id, 2 * ring.members.size() > nodes_.size(),
+                                       std::nullopt, out);
     } else {
         nodes_.at(id).replica->uncounted(out);
     }
+    take(id, std::move(out));
+}
+
+void ToyRing::lease(base::NodeId id, base::Instant until) {
+    Replica::Out out;
+    nodes_.at(id).replica->quorum(ring_of(id).id, true, until, out);
     take(id, std::move(out));
 }
 

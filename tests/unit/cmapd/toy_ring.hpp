@@ -45,6 +45,8 @@ class ToyRing {
     // Needs: is_up, is_open.
     void write(base::NodeId node, SessionId session, std::uint64_t number,
                const protocol::cmap::Request& request);
+    // Its quorumd says until when the ring is quorate.
+    void lease(base::NodeId node, base::Instant until);
     // Times that another partition's keys went on instead of a node's own.
     [[nodiscard]] std::size_t losses() const { return losses_; }
 
