@@ -5,11 +5,14 @@
 #include <sysexits.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <csignal>
 #include <filesystem>
+#include <map>
 #include <memory>
 #include <optional>
+#include <utility>
 
 #include "cmapd/driver/configuration_keys.hpp"
 #include "cmapd/driver/control.hpp"
@@ -48,6 +51,7 @@ class Program {
     std::optional<cmapd::KeysStore> open_store();
     bool open_clients(const char* name, session::Service service);
     bool open_control();
+    void collect_stats(const std::function<void(cmap::Values)>& give);
     bool open_status();
     void watch_quorum();
     void on_signal(int signal);
@@ -62,6 +66,10 @@ class Program {
     std::unique_ptr<os::SignalFd> signals_;
     std::unique_ptr<cmapd::Driver> driver_;
     std::unique_ptr<session::Watcher> quorum_;
+    std::optional<std::pair<base::RingId, bool>> votes_of_;  // Whose keys were asked for.
+    // Sessions as statistics name them: their ids are secrets.
+    std::map<session::SessionId, std::uint64_t> session_numbers_;
+    std::uint64_t last_session_ = 0;
     std::unique_ptr<cmapd::Control> control_;
     std::unique_ptr<ipc::StatusServer> status_;
     ipc::StatusServer::Rule daemons_of_node_ = daemon_start::daemons_of_this_node(started_);
@@ -168,12 +176,15 @@ bool Program::open_control() {
          .sessions = driver_->sessions(),
          .submit = [this](base::Buffer record) { driver_->submit(std::move(record)); },
          .set_key =
-             [this](const std::string& key, const config::KeyValue& value) {
-                 driver_->write({{.key = key, .value = cmapd::value_of(value)}});
+             [this](const std::string& key, const std::optional<config::KeyValue>& value) {
+                 std::optional<cmap::Value> made;
+                 if (value) made = cmapd::value_of(*value);
+                 driver_->write({{.key = key, .value = std::move(made)}});
              },
-         .delete_key =
-             [this](const std::string& key) {
-                 driver_->write({{.key = key, .value = std::nullopt}});
+         .configure =
+             [this](const config::Loaded& loaded) {
+                 driver_->configure(cmapd::configuration_keys(loaded));
+                 driver_->set_nodes(loaded.cluster.nodes.size());
              },
          .shutdown_timeout = [this] { return shutdown_timeout(); }});
     if (!control) {
@@ -187,13 +198,46 @@ bool Program::open_control() {
          .request = [this](auto id, auto number,
                            const base::Buffer& payload) { control_->request(id, number, payload); },
          .closed = [this](auto id, auto) { control_->closed(id); }});
-    driver_->on_channel([this](const protocol::Event& event) { on_event(event); });
-    driver_->on_collect_stats([this](const std::function<void(cmap::Values)>& give) {
-        control_->numbers([give](const config::Keys& keys) { give(cmapd::values_of(keys)); });
+    driver_->observe([this](const std::vector<cmap::Change>& changes) {
+        const auto cancels = [](const cmap::Change& change) {
+            return change.key == "quorum.cancel_wait_for_all" && change.new_value &&
+                   protocol::cmap::as<std::uint8_t>(*change.new_value) == 1;
+        };
+        if (std::ranges::any_of(changes, cancels)) control_->cancel_wait_for_all();
     });
+    driver_->on_channel([this](const protocol::Event& event) { on_event(event); });
+    driver_->on_resumed([this] { control_->resumed(driver_->core().replica().view()); });
+    driver_->on_collect_stats([this](const auto& give) { collect_stats(give); });
     // A restart goes on with the keys as they are.
-    if (driver_->is_fresh()) control_->set_first_keys();
+    if (driver_->is_fresh()) {
+        control_->set_first_keys();
+    } else {
+        for (const auto& [key, entry] : driver_->core().keys().all())
+            control_->restore(key, entry.value);
+    }
     return true;
+}
+
+void Program::collect_stats(const std::function<void(cmap::Values)>& give) {
+    control_->numbers([this, give](config::Keys keys) {
+        const auto sessions = driver_->sessions().sessions();
+        std::map<session::SessionId, std::uint64_t> numbers;
+        for (const session::SessionStatus& session : sessions) {
+            const auto known = session_numbers_.find(session.id);
+            const std::uint64_t number =
+                known == session_numbers_.end() ? ++last_session_ : known->second;
+            numbers.emplace(session.id, number);
+            cmapd::add_ipc_keys({.service = static_cast<std::uint32_t>(session.client.service),
+                                 .pid = session.client.pid,
+                                 .id = number,
+                                 .requests = session.requests,
+                                 .events = session.events,
+                                 .queued_bytes = session.queued_bytes},
+                                keys);
+        }
+        session_numbers_ = std::move(numbers);
+        give(cmapd::values_of(keys));
+    });
 }
 
 // Where votes are counted, keys of the cluster change in quorate rings only: not before quorumd has
@@ -221,6 +265,8 @@ void Program::watch_quorum() {
                     if (event->until_ns != 0)
                         until = base::Instant{std::chrono::nanoseconds{event->until_ns}};
                     driver_->quorum(event->ring, event->quorate, until);
+                    const std::pair now{event->ring, event->quorate};
+                    if (std::exchange(votes_of_, now) != now) control_->votes_changed();
                 },
             .lost = nobody});
 }

@@ -139,7 +139,7 @@ void Reload::on(base::NodeId sender, const ReloadReady& ready, ReloadActions& ac
 }
 
 void Reload::on(base::NodeId sender, const ReloadRefused& refused, ReloadActions& actions) {
-    if (!current_ || current_->id != refused.id) return;
+    if (!current_ || (refused.id != ReloadId{} && refused.id != current_->id)) return;
     end(ReloadOutcome::Refused, on_node(sender, refused.why), actions);
 }
 

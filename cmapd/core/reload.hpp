@@ -40,7 +40,7 @@ struct ReloadReady {
     ReloadId id{};
 };
 struct ReloadRefused {
-    ReloadId id{};
+    ReloadId id{};  // ReloadId{}: whichever is in progress; a cmapd was restarted in its midst.
     std::string why;
 };
 // The one that began it waits no longer.

@@ -37,4 +37,10 @@ cmap::Values values_of(const config::Keys& keys) {
     return values;
 }
 
+cmap::Values configuration_keys(const config::Loaded& loaded) {
+    cmap::Values values = values_of(config::keys_of(loaded));
+    values.merge(values_of(config::keys_in_force(loaded.cluster)));
+    return values;
+}
+
 }  // namespace cmapd

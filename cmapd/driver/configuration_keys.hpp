@@ -13,4 +13,7 @@ namespace cmapd {
 // Without those whose name or value no client could read: the file may have such.
 [[nodiscard]] cmap::Values values_of(const config::Keys& keys);
 
+// What the file says, and what is in force by it.
+[[nodiscard]] cmap::Values configuration_keys(const config::Loaded& loaded);
+
 }  // namespace cmapd

@@ -99,22 +99,9 @@ Control::Control(Parts parts)
       reload_(self_) {}
 
 void Control::set_first_keys() {
-    take_access_rules();
-    apply_keys(config::keys_of(parts_.started.loaded));
-    apply_keys(config::keys_in_force(parts_.started.loaded.cluster));
+    parts_.configure(parts_.started.loaded);
     parts_.set_key("config.reload_in_progress", std::uint8_t{0});
     parts_.set_key("config.totemconfig_reload_in_progress", std::uint8_t{0});
-}
-
-void Control::take_access_rules() {
-    session::Access& access = parts_.sessions.access();
-    for (const std::uint32_t uid : of_file_.uids)
-        access.uids.erase(uid);
-    for (const std::uint32_t gid : of_file_.gids)
-        access.gids.erase(gid);
-    of_file_ = parts_.started.loaded.cluster.clients;
-    access.uids.insert(of_file_.uids.begin(), of_file_.uids.end());
-    access.gids.insert(of_file_.gids.begin(), of_file_.gids.end());
 }
 
 void Control::apply_keys(const config::Keys& keys) {
@@ -278,6 +265,7 @@ void Control::view(const protocol::View& view) {
         nodes.push_back(member.node);
         if (member.node == self_) life_ = member.incarnation.value();
     }
+    view_members_ = nodes;
     ReloadActions actions;
     reload_.view(nodes, view.ring_members, actions);
     carry_out(actions);
@@ -286,6 +274,49 @@ void Control::view(const protocol::View& view) {
         return std::ranges::find(nodes, each.first) == nodes.end();
     });
     greet();
+}
+
+void Control::resumed(const protocol::View& now) {
+    view(now);
+    // Where it was done, Commit stands before this in the order: the others say with their greeting
+    // which configuration they have.
+    parts_.submit(encode_control(ReloadRefused{.id = {}, .why = "its cmapd was restarted"}));
+    compare_daemons();
+}
+
+void Control::compare_daemons() {
+    daemons_.get("ringd", "configuration", [this](const ipc::StatusLink::Answer& answer) {
+        if (!answer || !answer->is_object()) return;  // It reads the file when it starts.
+        const json own = daemon_start::keys_json(config::keys_of(parts_.started.loaded));
+        if (answer->value("keys", json::object()) == own) return;
+        is_behind_ = true;
+        parts_.log.warning("ringd runs with another configuration than the file says");
+        catch_up();
+    });
+}
+
+// All nodes have what our file says: it was agreed upon, and our daemons have missed it.
+void Control::catch_up() {
+    if (!is_behind_ || reload_.is_in_progress() || reload_.is_asked()) return;
+    const auto own = digests_.find(self_);
+    for (const base::NodeId node : view_members_) {
+        const auto said = digests_.find(node);
+        if (own == digests_.end() || said == digests_.end() || said->second != own->second) return;
+    }
+    is_behind_ = false;
+    const auto done = [this](const std::optional<std::string>& why_not) {
+        if (!why_not) return;
+        parts_.log.error("a daemon does not take the configuration that all nodes have; restart it",
+                         {{"ERROR", *why_not}});
+    };
+    daemons_.prepare(
+        daemon_start::reload_body(parts_.started.loaded),
+        [this, done](const std::optional<std::string>& why_not) {
+            if (why_not) return done(why_not);
+            parts_.configure(parts_.started.loaded);
+            daemons_.commit(done);
+            parts_.log.notice("the daemons take the configuration that the nodes agreed upon");
+        });
 }
 
 void Control::greet() {
@@ -303,6 +334,8 @@ void Control::record(base::NodeId sender, const base::Buffer& payload) {
     }
     if (const auto* greeting = std::get_if<Greeting>(&*record)) return on_record(sender, *greeting);
     if (const auto* kill = std::get_if<KillNode>(&*record)) return on_record(sender, *kill);
+    const auto* refused = std::get_if<ReloadRefused>(&*record);
+    if (refused != nullptr && refused->id == ReloadId{}) greet();
     ReloadActions actions;
     std::visit(
         [&](const auto& what) {
@@ -316,6 +349,7 @@ void Control::record(base::NodeId sender, const base::Buffer& payload) {
 void Control::on_record(base::NodeId sender, const Greeting& greeting) {
     apply_keys(members_.greeted(sender, greeting.config_version));
     digests_[sender] = greeting.digest;
+    catch_up();
     const auto own = digests_.find(self_);
     if (own == digests_.end()) return;
     // Told once a view and node: where our own word came after theirs, when it comes.
@@ -404,28 +438,16 @@ void Control::carry_out(const DropReload& /*drop*/) {
 // From here on the new configuration is what is in force: the daemons are told, and whoever tracks
 // keys sees all changes between the two edges of the key that says so.
 void Control::carry_out(const CommitReload& /*commit*/) {
-    const config::Keys before = config::keys_of(parts_.started.loaded);
-    const config::Keys force_before = config::keys_in_force(parts_.started.loaded.cluster);
     parts_.started.loaded = std::move(*next_);
     next_.reset();
+    is_behind_ = false;
     digests_.clear();  // What was said before is of the configuration before.
     const config::Loaded& loaded = parts_.started.loaded;
     daemon_start::apply_logging(parts_.log, loaded.cluster.logging);
-    take_access_rules();
 
     parts_.set_key("config.reload_in_progress", std::uint8_t{1});
     parts_.set_key("config.totemconfig_reload_in_progress", std::uint8_t{1});
-    for (const auto& changes :
-         {config::changes_between(before, config::keys_of(loaded)),
-          config::changes_between(force_before, config::keys_in_force(loaded.cluster))}) {
-        for (const auto& change : changes.all) {
-            if (change.after) {
-                parts_.set_key(change.name, *change.after);
-            } else {
-                parts_.delete_key(change.name);
-            }
-        }
-    }
+    parts_.configure(loaded);
     parts_.set_key("config.totemconfig_reload_in_progress", std::uint8_t{0});
     parts_.set_key("config.reload_in_progress", std::uint8_t{0});
     parts_.log.notice("configuration reloaded",
@@ -462,7 +484,7 @@ void Control::answer_reload(std::uint32_t error, const std::string& text) {
     last_text_ = text;
     parts_.set_key("config.reload_status", static_cast<std::int32_t>(error));
     if (error == kOk) {
-        parts_.delete_key("config.reload_error_message");
+        parts_.set_key("config.reload_error_message", std::nullopt);
     } else {
         parts_.set_key("config.reload_error_message", text);
         parts_.log.warning("the configuration was not reloaded, the one before stays in force",
@@ -479,6 +501,24 @@ json Control::last_reload() const {
             {"text", last_text_},
             {"in_progress", reload_.is_in_progress() || reload_.is_asked()},
             {"config_version", parts_.started.loaded.cluster.config_version}};
+}
+
+// ---------------------------------------------------------------- votes
+
+void Control::votes_changed() {
+    daemons_.get("quorumd", "status", [this](const ipc::StatusLink::Answer& answer) {
+        if (answer) apply_keys(vote_keys(*answer));
+    });
+}
+
+void Control::cancel_wait_for_all() {
+    parts_.set_key("quorum.cancel_wait_for_all", std::uint8_t{0});
+    daemons_.order("quorumd", {{"do", "cancel_wait_for_all"}},
+                   [this](const std::optional<std::string>& why_not) {
+                       if (!why_not) return votes_changed();
+                       parts_.log.warning("quorumd does not end waiting for all nodes",
+                                          {{"ERROR", *why_not}});
+                   });
 }
 
 // ---------------------------------------------------------------- numbers

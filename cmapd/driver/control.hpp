@@ -28,9 +28,11 @@ class Control {
         session::Server& sessions;
         // Multicasts a record on our channel, in order and safe, now or when there is room.
         std::function<void(base::Buffer)> submit;
-        // Of the default map, whoever may write it.
-        std::function<void(const std::string& key, const config::KeyValue& value)> set_key;
-        std::function<void(const std::string& key)> delete_key;
+        // Of the default map, whoever may write it. Nothing: it is deleted.
+        std::function<void(const std::string& key, const std::optional<config::KeyValue>& value)>
+            set_key;
+        // This is the configuration from here on: its keys, and how many nodes there are.
+        std::function<void(const config::Loaded& loaded)> configure;
         // How long trackers have for their votes (cfg.shutdown_timeout).
         std::function<base::Duration()> shutdown_timeout;
     };
@@ -45,9 +47,21 @@ class Control {
     // Needs: is_control_record(payload).
     void record(base::NodeId sender, const base::Buffer& payload);
 
-    // The rules of uidgid {}, and the keys of the file and of what is in force; runtime.members.
-    // come with the views.
+    // The keys of the file and of what is in force; runtime.members. come with the views.
     void set_first_keys();
+
+    // A key that a former life has stored (Members::restore).
+    void restore(std::string_view key, const protocol::cmap::Value& value) {
+        members_.restore(key, value);
+    }
+    // The channel goes on with this view after a restart of ours. A reload in whose midst it was is
+    // over for all; where it was done without us, our daemons take part now.
+    void resumed(const protocol::View& view);
+
+    // quorumd has decided anew: its numbers become keys.
+    void votes_changed();
+    // quorum.cancel_wait_for_all was set.
+    void cancel_wait_for_all();
 
     // {"get": "reload"}: what came of the last one that was asked for here.
     [[nodiscard]] nlohmann::json last_reload() const;
@@ -88,7 +102,6 @@ class Control {
     void prepared(const ReloadId& id, const Reload::Prepared& result);
     void committed(const std::optional<std::string>& why_not);
     void answer_reload(std::uint32_t error, const std::string& text);
-    void take_access_rules();
     void apply_keys(const config::Keys& keys);
 
     void with_ringd_status(const Caller& caller,
@@ -96,6 +109,8 @@ class Control {
     void end_node(const nlohmann::json& why);
     void reply(const Caller& caller, std::uint32_t error, const base::Buffer& payload = {});
     void greet();
+    void compare_daemons();
+    void catch_up();
 
     Parts parts_;
     base::NodeId self_;
@@ -115,8 +130,9 @@ class Control {
     std::map<ClientId, Caller> shutdown_callers_;
     std::optional<base::Instant> shutdown_by_;
 
-    config::UidGid of_file_;  // Those of the rules that the file brought.
     Members members_;
+    std::vector<base::NodeId> view_members_;
+    bool is_behind_ = false;  // ringd runs with another configuration than we have read.
     std::map<base::NodeId, std::uint64_t> digests_;  // Of the members' configurations.
 };
 

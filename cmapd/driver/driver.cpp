@@ -237,6 +237,7 @@ void Driver::on_attached(const protocol::Attached& attached, protocol::Incarnati
                                          {"INCARNATION", incarnation.value()}});
     step(cmap::RingAttached{
         .self = attached.self, .resumed = attached.resumed, .incarnation = incarnation});
+    if (attached.resumed && resumed_) resumed_();
 }
 
 void Driver::on_lost(const std::string& reason) {

@@ -75,6 +75,8 @@ class Driver {
     void on_channel(std::function<void(const protocol::Event&)> channel) {
         channel_ = std::move(channel);
     }
+    // The channel goes on where a former life left it: what others than the core had of it is gone.
+    void on_resumed(std::function<void()> resumed) { resumed_ = std::move(resumed); }
     // One item of the channel, safe, now or when there is room.
     void submit(base::Buffer payload) {
         submissions_.push_back({.payload = std::move(payload), .urgent = false});
@@ -120,6 +122,7 @@ class Driver {
     Collect collect_;
     std::function<void(const std::string&)> clear_;
     std::function<void(const protocol::Event&)> channel_;
+    std::function<void()> resumed_;
 
     std::unique_ptr<ring::StreamClient> stream_;
     std::deque<cmap::Submit> submissions_;  // For which the channel has no room; urgent ones first.

@@ -56,6 +56,15 @@ void NodeDaemons::get(const std::string& daemon, const std::string& question,
     found->link->ask({{"get", question}}, kNumbersMax, std::move(callback));
 }
 
+void NodeDaemons::order(const std::string& daemon, const json& request, Done done) {
+    const auto found = std::ranges::find(daemons_, daemon, &Daemon::name);
+    INVARIANT(found != daemons_.end());
+    found->link->ask(request, kAnswerMax,
+                     [done = std::move(done)](const ipc::StatusLink::Answer& answer) {
+                         done(answer ? std::nullopt : std::optional(answer.error().text));
+                     });
+}
+
 void NodeDaemons::prepare(const std::string& body, Done done) {
     abandon();
     parts_ = daemon_start::reload_parts(body);

@@ -33,6 +33,8 @@ class NodeDaemons {
     // {"get": question} to one of them, by name.
     void get(const std::string& daemon, const std::string& question,
              ipc::StatusLink::Callback callback);
+    // {"do": order} to one of them, by name.
+    void order(const std::string& daemon, const nlohmann::json& request, Done done);
     // Whether it has a socket.
     [[nodiscard]] bool exists(const std::string& daemon) const;
 

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <charconv>
 #include <fstream>
 #include <map>
 
@@ -131,6 +132,28 @@ bool is_up(const json* peer, std::uint8_t link) {
 
 }  // namespace
 
+void Members::restore(std::string_view key, const protocol::cmap::Value& value) {
+    namespace api = protocol::cmap;
+    constexpr std::string_view kPrefix = "runtime.members.";
+    if (!key.starts_with(kPrefix)) return;
+    key.remove_prefix(kPrefix.size());
+    std::uint32_t id = 0;
+    const auto [end, error] = std::from_chars(key.data(), key.data() + key.size(), id);
+    if (error != std::errc{} || end == key.data() + key.size()) return;
+    Member& member = members_[base::NodeId{id}];
+    const std::string_view field = key.substr(static_cast<std::size_t>(end - key.data()));
+    const auto text = [&] { return value.bytes.substr(0, value.bytes.size() - 1); };
+    if (field == ".join_count") {
+        member.join_count = api::as<std::uint32_t>(value).value_or(0);
+    } else if (field == ".config_version") {
+        member.config_version = api::as<std::uint64_t>(value).value_or(0);
+    } else if (field == ".status" && value.type == api::Type::String) {
+        member.is_joined = text() == "joined";
+    } else if (field == ".ip" && value.type == api::Type::String) {
+        member.ip = text();
+    }
+}
+
 config::Keys Members::view(const std::vector<base::NodeId>& ring_members,
                            const config::ClusterConfig& cluster) {
     config::Keys changed;
@@ -162,6 +185,29 @@ config::Keys Members::greeted(base::NodeId node, std::uint64_t config_version) {
     if (member.config_version == config_version) return {};
     member.config_version = config_version;
     return {{fmt::format("runtime.members.{}.config_version", node.value()), config_version}};
+}
+
+config::Keys vote_keys(const json& status) {
+    if (!status.is_object() || !status.contains("options")) return {};
+    const json& options = status["options"];
+    const auto is_set = [&](const char* name) { return options.value(name, false); };
+    const auto flag = [](bool is) { return static_cast<std::uint8_t>(is ? 1 : 0); };
+    const std::string prefix = "runtime.votequorum.";
+    config::Keys keys;
+    const json& members = list_of(status, "members");
+    keys[prefix + "this_node_id"] = u32(number(status, {"node"}));
+    keys[prefix + "lowest_node_id"] = members.empty() ? 0u : u32(count_of(members.front()));
+    keys[prefix + "highest_node_id"] = members.empty() ? 0u : u32(count_of(members.back()));
+    keys[prefix + "two_node"] = flag(is_set("two_node"));
+    keys[prefix + "ev_barrier"] = u32(number(options, {"expected_votes"}));
+    if (is_set("wait_for_all"))
+        keys[prefix + "wait_for_all_status"] = flag(status.value("waits_for_all", false));
+    const json breaker = options.value("tie_breaker", json());
+    if (breaker.is_string()) {
+        const std::uint32_t type = breaker == "lowest" ? 1 : breaker == "highest" ? 2 : 3;
+        keys[prefix + "atb_type"] = type;
+    }
+    return keys;
 }
 
 config::Keys stats_of(const DaemonNumbers& numbers) {

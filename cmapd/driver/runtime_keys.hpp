@@ -4,10 +4,12 @@
 #include <map>
 #include <nlohmann/json.hpp>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "common/config/keys.hpp"
 #include "common/protocol/cfg_api.hpp"
+#include "common/protocol/cmap_value.hpp"
 
 namespace cmapd {
 
@@ -15,6 +17,8 @@ namespace cmapd {
 // hear of it at once.
 class Members {
   public:
+    // What a former life has said, one key; others are left out.
+    void restore(std::string_view key, const protocol::cmap::Value& value);
     // The nodes of the ring now. Gives the keys that are new or have changed.
     [[nodiscard]] config::Keys view(const std::vector<base::NodeId>& ring_members,
                                     const config::ClusterConfig& cluster);
@@ -30,6 +34,10 @@ class Members {
     };
     std::map<base::NodeId, Member> members_;
 };
+
+// runtime.votequorum., from {"get": "status"} of quorumd; those of options only where they are set,
+// as in Corosync.
+[[nodiscard]] config::Keys vote_keys(const nlohmann::json& quorumd_status);
 
 // stats.srp., stats.knet. and stats.ipcs.: from {"get": "status"} and {"get": "counters"} of ringd,
 // and {"get": "status"} of cpgd. Each may be null: that daemon does not answer.

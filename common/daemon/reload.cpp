@@ -36,6 +36,8 @@ std::vector<Id> ids_of(const json& list) {
     return ids;
 }
 
+}  // namespace
+
 json keys_json(const config::Keys& keys) {
     json object = json::object();
     for (const auto& [name, value] : keys) {
@@ -45,8 +47,6 @@ json keys_json(const config::Keys& keys) {
     }
     return object;
 }
-
-}  // namespace
 
 std::string reload_body(const config::Loaded& loaded) {
     json addresses = json::object();

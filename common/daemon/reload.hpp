@@ -27,6 +27,9 @@ inline constexpr std::size_t kPartBytesMax = 3000;
 // A file of full size with its escapes, and the addresses of as many nodes as there can be.
 inline constexpr std::size_t kBodyBytesMax = std::size_t{4} << 20u;
 
+// {name: {"type": "u32", "value": 3000}, …}
+[[nodiscard]] nlohmann::json keys_json(const config::Keys& keys);
+
 // The object for `loaded`, as ASCII: it may be cut anywhere.
 [[nodiscard]] std::string reload_body(const config::Loaded& loaded);
 // The values of the requests "prepare" that carry it, in order.

@@ -202,6 +202,27 @@ TEST_CASE("another membership ends it everywhere, and the next request goes") {
     CHECK(last_answer(world.nodes[0]).outcome == ReloadOutcome::Done);
 }
 
+TEST_CASE("a cmapd that was restarted ends whatever is in progress") {
+    World world(3);
+    world.settle();
+    world.request(world.nodes[0]);
+    world.finish_preparation(world.nodes[0], std::vector<std::string>{});
+    while (world.take(world.nodes[0])) {
+    }
+    world.order.emplace_back(
+        Said{.by = NodeId{3},
+             .record = cmapd::ReloadRefused{.id = {}, .why = "its cmapd was restarted"}});
+    world.settle();
+    CHECK(last_answer(world.nodes[0]).why == "node 3: its cmapd was restarted");
+    for (const Node& node : world.nodes)
+        CHECK(node.committed.empty());
+    world.order.emplace_back(Said{.by = NodeId{3}, .record = cmapd::ReloadRefused{}});
+    world.settle();  // Nothing is in progress: it means nothing.
+    world.request(world.nodes[0]);
+    world.settle();
+    CHECK(last_answer(world.nodes[0]).outcome == ReloadOutcome::Done);
+}
+
 TEST_CASE("who waits too long is answered, and what was begun is given up in order") {
     World world(2);
     world.settle();
