@@ -85,6 +85,45 @@ TEST_CASE("members join and leave with the views, and only what changes is told"
     CHECK(members.greeted(NodeId{2}, 7).empty());
 }
 
+TEST_CASE("members go on counting after a restart, and what is none of theirs is left out") {
+    const auto loaded = load();
+    cmapd::Members members;
+    namespace api = protocol::cmap;
+    members.restore("runtime.members.2.join_count", api::u32(3));
+    members.restore("runtime.members.2.status", api::text("left"));
+    members.restore("runtime.members.2.ip", api::text("r(0) ip(192.0.2.2) r(1) ip(fd00::2) "));
+    members.restore("runtime.members.x.join_count", api::u32(9));
+    members.restore("totem.token", api::u32(9));
+    const auto changed = members.view({NodeId{2}}, loaded.cluster);
+    CHECK(changed.size() == 2);
+    CHECK(changed.at("runtime.members.2.join_count") == KeyValue{std::uint32_t{4}});
+    CHECK(changed.at("runtime.members.2.status") == KeyValue{std::string("joined")});
+}
+
+TEST_CASE("keys of quorum have Corosync's names and types, those of options where they are set") {
+    json status{{"node", 2},
+                {"members", {1, 2, 5}},
+                {"waits_for_all", true},
+                {"options",
+                 {{"two_node", true},
+                  {"wait_for_all", false},
+                  {"tie_breaker", nullptr},
+                  {"expected_votes", 3}}}};
+    auto keys = cmapd::vote_keys(status);
+    CHECK(keys.size() == 5);
+    CHECK(keys.at("runtime.votequorum.this_node_id") == KeyValue{std::uint32_t{2}});
+    CHECK(keys.at("runtime.votequorum.lowest_node_id") == KeyValue{std::uint32_t{1}});
+    CHECK(keys.at("runtime.votequorum.highest_node_id") == KeyValue{std::uint32_t{5}});
+    CHECK(keys.at("runtime.votequorum.two_node") == KeyValue{std::uint8_t{1}});
+    CHECK(keys.at("runtime.votequorum.ev_barrier") == KeyValue{std::uint32_t{3}});
+    status["options"]["wait_for_all"] = true;
+    status["options"]["tie_breaker"] = "highest";
+    keys = cmapd::vote_keys(status);
+    CHECK(keys.at("runtime.votequorum.wait_for_all_status") == KeyValue{std::uint8_t{1}});
+    CHECK(keys.at("runtime.votequorum.atb_type") == KeyValue{std::uint32_t{2}});
+    CHECK(cmapd::vote_keys(json()).empty());
+}
+
 TEST_CASE("statistics have Corosync's names and types, and none where a daemon says nothing") {
     CHECK(cmapd::stats_of({}).empty());
     CHECK(cmapd::stats_of({.ringd_status = json::array({1}),
