@@ -78,10 +78,9 @@ struct NodesChanged {
     std::size_t nodes = 0;
 };
 
-using Event =
-    std::variant<SessionOpened, SessionClosed, Asked, OwnWrites, Configured, StatsCollected,
-                 TimePassed, RingAttached, RingHappened, QuorumChanged, QuorumUncounted,
-                 NodesChanged>;
+using Event = std::variant<SessionOpened, SessionClosed, Asked, OwnWrites, Configured,
+                           StatsCollected, TimePassed, RingAttached, RingHappened, QuorumChanged,
+                           QuorumUncounted, NodesChanged>;
 
 // ---------------------------------------------------------------- what is to be done, in order
 

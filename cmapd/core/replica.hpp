@@ -2,8 +2,9 @@
 //
 // Writes count in a ring that is quorate (or where nobody counts votes), if all of it or most of
 // the node list is on the channel; so any two sets of nodes that write have a node in common. They
-// are answered while the lease of quorum holds; else when it does again. A write and the exchange of states travel with safe delivery: what this node answered, and the
-// state it was based on, all who were with it have, and deliver before they meet anybody else.
+// are answered while the lease of quorum holds; else when it does again. A write and the exchange
+// of states travel with safe delivery: what this node answered, and the state it was based on, all
+// who were with it have, and deliver before they meet anybody else.
 //
 // In a view with somebody new all say which version they have, the greatest goes on, who has it
 // sends it, and the others take it. What is ordered meanwhile waits; should the view break before

@@ -513,12 +513,12 @@ void Control::votes_changed() {
 
 void Control::cancel_wait_for_all() {
     parts_.set_key("quorum.cancel_wait_for_all", std::uint8_t{0});
-    daemons_.order("quorumd", {{"do", "cancel_wait_for_all"}},
-                   [this](const std::optional<std::string>& why_not) {
-                       if (!why_not) return votes_changed();
-                       parts_.log.warning("quorumd does not end waiting for all nodes",
-                                          {{"ERROR", *why_not}});
-                   });
+    daemons_.order(
+        "quorumd", {{"do", "cancel_wait_for_all"}},
+        [this](const std::optional<std::string>& why_not) {
+            if (!why_not) return votes_changed();
+            parts_.log.warning("quorumd does not end waiting for all nodes", {{"ERROR", *why_not}});
+        });
 }
 
 // ---------------------------------------------------------------- numbers

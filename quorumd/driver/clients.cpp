@@ -333,9 +333,8 @@ void Clients::tell(const quorum::QuorumChanged&) {
 Clients::Lease Clients::lease() const {
     const quorum::Status status = callbacks_.status();
     const bool quorate = status.is_quorate && (is_free_ || !status.is_exchanging);
-    return {.quorate = quorate,
-            .ring = status.view.ring,
-            .until_ns = quorate ? until_ns(status) : 0};
+    return {
+        .quorate = quorate, .ring = status.view.ring, .until_ns = quorate ? until_ns(status) : 0};
 }
 
 void Clients::tell_lease(SessionId session, const Lease& lease) {

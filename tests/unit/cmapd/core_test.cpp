@@ -218,9 +218,10 @@ TEST_CASE("after a restart all keys are there, and a request that was done is no
 TEST_CASE("a request that is asked again before it is stored is done once") {
     OneCore cmapd;
     REQUIRE(cmapd.set(kOne, "some.key", api::u32(1)) == CsError::Ok);
-    const Asked asked{.session = kOne,
-                      .number = ++cmapd.numbers[kOne],
-                      .payload = api::encode(api::Request{api::Step{.key = "some.key", .step = 1}})};
+    const Asked asked{
+        .session = kOne,
+        .number = ++cmapd.numbers[kOne],
+        .payload = api::encode(api::Request{api::Step{.key = "some.key", .step = 1}})};
     cmapd.step(asked);
     cmapd.step(SessionClosed{.session = kOne, .for_good = false});
     cmapd.step(SessionOpened{.session = kOne, .came_back = true});

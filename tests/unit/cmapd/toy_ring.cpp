@@ -289,7 +289,7 @@ void ToyRing::tell_votes(base::NodeId id, const Ring& ring) {
     Replica::Out out;
     if (counts_votes_) {
         nodes_.at(id).replica->quorum(ring.id, 2 * ring.members.size() > nodes_.size(),
-                                       std::nullopt, out);
+                                      std::nullopt, out);
     } else {
         nodes_.at(id).replica->uncounted(out);
     }

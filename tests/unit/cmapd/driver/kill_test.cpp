@@ -1,5 +1,5 @@
-// cmapd is killed before and after each write of its two databases: a client that asks again what was not
-// answered finds every change done once.
+// cmapd is killed before and after each write of its two databases: a client that asks again what
+// was not answered finds every change done once.
 #include <doctest/doctest.h>
 #include <sqlite3.h>
 #include <sys/mman.h>
@@ -80,8 +80,7 @@ class Life {
 
     // Gives when it is answered.
     void ask(std::uint64_t number, const api::Request& request) {
-        step(cmap::Asked{
-            .session = kClient, .number = number, .payload = api::encode(request)});
+        step(cmap::Asked{.session = kClient, .number = number, .payload = api::encode(request)});
         while (const cmap::Commit* commit = core_.prepare(kNow)) {
             const auto problem = store_.value().store(*commit, core_.keys());
             core_.committed(kNow, problem, actions_);
@@ -131,8 +130,8 @@ int in_process(Work work) {
 }
 
 TEST_CASE("killed at any write, each answered change is there, and each was done once") {
-    void* shared = ::mmap(nullptr, sizeof(Client), PROT_READ | PROT_WRITE,
-                          MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    void* shared =
+        ::mmap(nullptr, sizeof(Client), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     REQUIRE(shared != MAP_FAILED);
     auto& client = *static_cast<Client*>(shared);
     int kills = 0;
