@@ -280,11 +280,13 @@ base::Duration Program::shutdown_timeout() const {
 
 bool Program::open_status() {
     const std::string name = "cmapd.status";
-    ipc::StatusServer::Options options{.daemon = "cmapd",
-                                       .path = started_.in_run(name),
-                                       .listener = {},
-                                       .may_get = daemons_of_node_,
-                                       .may_do = daemons_of_node_};
+    ipc::StatusServer::Options options{
+        .daemon = "cmapd",
+        .path = started_.in_run(name),
+        .listener = {},
+        .may_get = [rule = daemons_of_node_](
+                       const ipc::Peer& peer) { return peer.gid == 0 || rule(peer); },
+        .may_do = daemons_of_node_};
     auto handed = handed_down_.take(name);
     if (handed) options.listener = handed->release();
     auto status = ipc::StatusServer::create(*loop_, std::move(options));

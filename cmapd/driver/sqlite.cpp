@@ -1,8 +1,27 @@
 #include "cmapd/driver/sqlite.hpp"
 
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+
 #include "common/base/invariant.hpp"
 
 namespace cmapd {
+namespace {
+
+// With the system's word where SQLite has only "disk I/O error".
+SqliteError error_of(sqlite3* connection) {
+    SqliteError error{.code = sqlite3_extended_errcode(connection),
+                      .text = sqlite3_errmsg(connection)};
+    const int primary = error.code & 0xff;
+    const int number = sqlite3_system_errno(connection);
+    const bool is_of_system = primary == SQLITE_IOERR || primary == SQLITE_CANTOPEN;
+    if (is_of_system && number != 0) error.text += std::string(": ") + std::strerror(number);
+    return error;
+}
+
+}  // namespace
 
 // Binding fails for a wrong column, which is our bug, or without memory.
 Statement& Statement::bind(int at, std::int64_t number) {
@@ -29,8 +48,7 @@ Statement& Statement::bind_null(int at) {
 SqliteResult<void> Statement::reset(int code) {
     SqliteError error{.code = code, .text = {}};
     if (code != SQLITE_DONE && code != SQLITE_ROW) {
-        sqlite3* connection = sqlite3_db_handle(statement_.get());
-        error = {.code = sqlite3_extended_errcode(connection), .text = sqlite3_errmsg(connection)};
+        error = error_of(sqlite3_db_handle(statement_.get()));
     }
     // It says again what the step said.
     (void)sqlite3_reset(statement_.get());
@@ -69,6 +87,11 @@ SqliteResult<Sqlite> Sqlite::open(const std::string& path) {
     const int code = sqlite3_open_v2(path.c_str(), &connection, kFlags, nullptr);
     Sqlite opened(connection);
     if (code != SQLITE_OK) return base::fail(opened.error());
+    // SQLite would open it for reading, and fail at the first write without saying why.
+    if (sqlite3_db_readonly(connection, "main") == 1 && ::access(path.c_str(), W_OK) != 0) {
+        return base::fail(SqliteError{
+            .code = SQLITE_READONLY, .text = std::string("cannot be written: ") + strerror(errno)});
+    }
     return opened;
 }
 
@@ -96,8 +119,7 @@ SqliteResult<std::string> Sqlite::ask(const std::string& sql) {
 
 SqliteError Sqlite::error() const {
     if (connection_ == nullptr) return {.code = SQLITE_NOMEM, .text = "no memory"};
-    return {.code = sqlite3_extended_errcode(connection_.get()),
-            .text = sqlite3_errmsg(connection_.get())};
+    return error_of(connection_.get());
 }
 
 }  // namespace cmapd
