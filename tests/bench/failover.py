@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 """From a death to the resource running elsewhere, under Pacemaker on three nodes, on Halo and on Corosync.
 
-    sudo tests/bench/failover.py [--build DIR] [--rounds N] [--engines halo,corosync]
+    sudo tests/bench/failover.py [--build DIR] [--rounds N] [--engines halo,corosync] [--faults ring,engine,node,pacemaker]
 
 Each round kills with -9, on the node that runs the resource: the ring's daemon alone (ringd, which is started again;
 corosync, which is not), all daemons of the engine and what would restart them, the whole node, or all of Pacemaker. The
@@ -34,9 +34,10 @@ def homes(cluster):
     return [n for n, host in cluster.hosts.items() if state_file(host).exists()]
 
 
-def stays(cluster, home, since):
-    """It still runs where it ran, so long after."""
-    return time.monotonic() - since > STAYS and homes(cluster) == [home]
+def stays(cluster, stack, home, since):
+    """It still runs where it ran, so long after, and that node was not fenced."""
+    return (time.monotonic() - since > STAYS and homes(cluster) == [home]
+            and cluster.hosts[home].name not in stack.fenced)
 
 
 def kill(cluster, stack, what, home):
@@ -56,7 +57,7 @@ def round_of(cluster, stack, what):
     stack.fenced.clear()
     began = time.monotonic()
     kill(cluster, stack, what, home)
-    moved = lab.wait_for(lambda: [n for n in homes(cluster) if n != home] or stays(cluster, home, began), 180,
+    moved = lab.wait_for(lambda: [n for n in homes(cluster) if n != home] or stays(cluster, stack, home, began), 180,
                          "the resource runs elsewhere, or stays")
     took = time.monotonic() - began
     if moved is not True:
@@ -86,7 +87,7 @@ def report(engine, what, rounds):
     print(line, flush=True)
 
 
-def measure(engine, build, rounds):
+def measure(engine, build, rounds, faults):
     with netns.Network(3) as network:
         cluster = lab.Cluster(network, engine, build)
         cluster.start()
@@ -98,7 +99,7 @@ def measure(engine, build, rounds):
             stack.configure(1, "stonith-enabled=true", resources="<resources>" + pacemaker.FENCING
                             + pacemaker.DUMMY.format(name="service") + "</resources>")
             stack.wait_where(1, "service", EVERYWHERE)
-            for what in FAULTS:
+            for what in faults:
                 report(engine, what, [round_of(cluster, stack, what) for _ in range(rounds)])
         except BaseException:
             stack.print_logs()
@@ -112,13 +113,14 @@ def main():
     parser.add_argument("--build", type=pathlib.Path, default=HERE.parent.parent / "build" / "release")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--engines", default="halo,corosync")
+    parser.add_argument("--faults", default=",".join(FAULTS))
     options = parser.parse_args()
     known = engines.known(options.build.resolve())
     for name in options.engines.split(","):
         reason = netns.missing_rights() or pacemaker.missing(known[name])
         if reason:
             sys.exit(f"failover.py: {name}: {reason}")
-        measure(known[name], options.build.resolve(), options.rounds)
+        measure(known[name], options.build.resolve(), options.rounds, options.faults.split(","))
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@ standby node; a node that is killed is fenced and its resource runs elsewhere; t
 import pathlib
 import pwd
 import re
+import shutil
 
 import lab
 import pacemaker
@@ -16,6 +17,18 @@ def check_users(host):
         assert pids, f"{name} does not run on {host.name}"
         seen = re.search(r"^Uid:\s*(\d+)", pathlib.Path(f"/proc/{pids[0]}/status").read_text(), re.MULTILINE).group(1)
         assert int(seen) == uid, f"{name} runs as {seen}"
+
+
+def check_status_tools(stack):
+    """What people look at names all nodes, on each of them; those tools that are installed."""
+    tools = [command for command in (["crm_mon", "-1"], ["crm", "status"], ["pcs", "status", "nodes"], ["pcs", "status", "resources"])
+             if shutil.which(command[0])]
+    for command in tools:
+        told = stack.run(1, command, check=False)
+        assert told.returncode == 0, f"{command}: {told.returncode} {told.stdout}{told.stderr}"
+        wanted = ["service"] if command[-1] == "resources" else ["node1", "node2", "node3"]
+        assert all(word in told.stdout for word in wanted), f"{command}: {told.stdout}"
+    print("status by", ", ".join(" ".join(command) for command in tools))
 
 
 def story(cluster):
@@ -40,6 +53,7 @@ def tell(cluster, stack):
     stack.run(1, ["crm_attribute", "--type", "rsc_defaults", "--name", "resource-stickiness", "--update", "100"])
     everywhere = ("node1", "node2", "node3")
     home = stack.wait_where(1, "service", everywhere)
+    check_status_tools(stack)
 
     target = next(name for name in everywhere if name != home)
     stack.run(1, ["crm_resource", "--move", "--resource", "service", "--node", target])
