@@ -13,11 +13,13 @@ CommitEntry own_entry(const Core& core) {
                       .holdings = {},
                       .safe_line = {},
                       .packet_bytes_max = static_cast<std::uint32_t>(core.config.packet_bytes_max),
-                      .features = core.config.features};
+                      .features = core.config.features,
+                      .obliged_to = {}};
     if (core.installed) {
         entry.old_ring = core.installed->ring;
         entry.holdings = core.installed->store.holdings();
         entry.safe_line = std::min(core.installed->safe_line, entry.holdings.aru);
+        entry.obliged_to = core.installed->obliged_to;
     }
     return entry;
 }
@@ -55,11 +57,14 @@ Next rows_changed(Context& context, Commit& commit) {
 }
 
 Next join_arrived(Context& context, Commit& commit, base::NodeId from, const JoinMessage& join) {
+    if (!join.gathering || !commit.token.members.contains(from)) return std::nullopt;
     // A member that agreed to this ring and gathers has given it up. One that has not agreed yet
-    // just has not got the commit token.
-    const bool gave_up = join.gathering && commit.token.members.contains(from) &&
-                         join.ring_seq_max >= commit.token.ring.seq;
-    if (!gave_up) return std::nullopt;
+    // just has not got the commit token; but if it has come to propose another ring, it will not
+    // take it. Those before us have taken it, whatever late joins of theirs say.
+    const bool gave_up = join.ring_seq_max >= commit.token.ring.seq;
+    const bool will_not_take_it =
+        from > context.core.self && join.proposal != commit.token.members;
+    if (!gave_up && !will_not_take_it) return std::nullopt;
     return enter_gather(context, GatherReason::MemberGathers);
 }
 
