@@ -26,6 +26,11 @@ class Prng {
         return next() % bound;
     }
 
+    template <class A>
+    void archive(A& a) {
+        a(state_);
+    }
+
   private:
     std::uint64_t state_;
 };

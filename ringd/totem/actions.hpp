@@ -51,6 +51,11 @@ struct Deliver {
     base::NodeId sender{};
     Guarantee guarantee = Guarantee::Agreed;
     base::Buffer payload;
+
+    template <class A>
+    void archive(A& a) {
+        a(ring, seq, index, sender, guarantee, payload);
+    }
 };
 
 // The configuration changes here in the order (EVS section 2). A transitional configuration names
@@ -62,6 +67,11 @@ struct InstallConfiguration {
     base::RingId ring{};      // Regular: its own. Transitional: of the regular one that follows.
     base::RingId previous{};  // Of the regular configuration before; default at the very first.
     std::vector<base::NodeId> members;
+
+    template <class A>
+    void archive(A& a) {
+        a(kind, ring, previous, members);
+    }
 };
 
 // All submissions up to `number` have their place in the order of `ring` and need not be kept. They

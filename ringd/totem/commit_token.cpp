@@ -8,12 +8,13 @@ namespace totem {
 namespace {
 
 constexpr std::size_t kHeaderBytes = kPacketHeadBytes + kRingIdBytes + 4;
-constexpr std::size_t kEntryBytes = kRingIdBytes + 3 * 8 + 4 + 8;
+constexpr std::size_t kEntryBytes = kRingIdBytes + 3 * 8 + 4 + 8;  // And a set and a bitmap.
 
 bool in_range(const CommitEntry& entry) {
     if (!entry.holdings.is_canonical() || entry.safe_line > entry.holdings.aru) return false;
     const bool has_old_ring = entry.old_ring.representative != base::kNoNode;
-    return has_old_ring || (entry.old_ring.seq == 0 && entry.holdings.high == Seq{0});
+    return has_old_ring || (entry.old_ring.seq == 0 && entry.holdings.high == Seq{0} &&
+                            entry.obliged_to.empty());
 }
 
 bool in_range(const CommitToken& token) {
@@ -34,6 +35,9 @@ base::Expected<CommitEntry, WireError> read_entry(base::ByteReader& reader) {
     entry.packet_bytes_max = reader.read<std::uint32_t>();
     entry.features = reader.read<std::uint64_t>();
     if (!reader.ok()) return base::fail(WireError::Truncated);
+    auto obliged_to = read_nodes(reader);
+    if (!obliged_to) return base::fail(obliged_to.error());
+    entry.obliged_to = std::move(*obliged_to);
     const Holdings& holdings = entry.holdings;
     if (holdings.high < holdings.aru ||
         holdings.high.value() - holdings.aru.value() > kUnstableSeqsMax) {
@@ -54,6 +58,7 @@ void write_entry(base::ByteWriter& writer, const CommitEntry& entry) {
     writer.write(entry.safe_line.value());
     writer.write(entry.packet_bytes_max);
     writer.write(entry.features);
+    write_nodes(writer, entry.obliged_to);
     for (const std::byte byte : entry.holdings.held) {
         writer.write(std::to_integer<std::uint8_t>(byte));
     }
@@ -92,7 +97,7 @@ base::Buffer encode_commit_token(const CommitToken& token) {
     INVARIANT(in_range(token));
     std::size_t bytes = kHeaderBytes + nodes_bytes(token.members);
     for (const CommitEntry& entry : token.entries) {
-        bytes += kEntryBytes + entry.holdings.held.size();
+        bytes += kEntryBytes + nodes_bytes(entry.obliged_to) + entry.holdings.held.size();
     }
     base::MutableBuffer packet(bytes);
     base::ByteWriter writer(packet.bytes());

@@ -19,6 +19,8 @@ struct CommitEntry {
     Seq safe_line{};                     // All members of the old ring hold all up to here.
     std::uint32_t packet_bytes_max = 0;  // Its paths carry packets of this size.
     std::uint64_t features = 0;          // Feature bits it offers.
+    // Of the old ring: to whom it has said that it holds all that they hold together.
+    NodeSet obliged_to{};
 
     friend bool operator==(const CommitEntry&, const CommitEntry&) = default;
 };

@@ -44,6 +44,11 @@ class Connectivity {
     // Do both hear each other, as far as is known?
     [[nodiscard]] bool mutual(base::NodeId a, base::NodeId b) const;
 
+    template <class A>
+    void archive(A& a) {
+        a(own_, configured_, rows_, over_);
+    }
+
   private:
     Row own_;
     NodeSet configured_;

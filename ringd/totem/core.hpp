@@ -33,6 +33,15 @@ struct Configuration {
     MessageStore store{};
     Delivery delivery{base::RingId{}};
     Seq safe_line{};  // All members hold all up to here.
+    // In a recovery that may have ended for others: to these we have said that we hold all that
+    // they and we hold together. What they sent is delivered with us, whoever comes along.
+    NodeSet obliged_to{};
+
+    template <class A>
+    void archive(A& a) {
+        a(ring, members, incarnations, packet_bytes, features, store, delivery, safe_line,
+          obliged_to);
+    }
 };
 
 struct Core {
@@ -63,6 +72,13 @@ struct Core {
     RingStats stats{};
     std::optional<GatherReason> last_gather{};
     Trace trace{};
+
+    // But for what it only tells people, and for the settings, which the detector shares.
+    template <class A>
+    void archive(A& a) {
+        a(prng, now, detector, connectivity, assemblies, told_links, installed, ring_seq_max,
+          stored, failed_attempts, queue, taken_told, window, next_part_id, last_gather);
+    }
 };
 
 // One step: the core, and where its actions go.

@@ -22,7 +22,7 @@ void Delivery::deliver(const MessageStore& store, Seq safe_line, std::vector<Act
 }
 
 void Delivery::deliver_transitional(const MessageStore& store, Seq high,
-                                    const NodeSet& transitional, std::vector<Action>& actions) {
+                                    const NodeSet& senders, std::vector<Action>& actions) {
     bool gap_seen = false;
     for (Seq seq = next(delivered_); seq <= high; seq = next(seq)) {
         const MessageStore::Message* message = store.find(seq);
@@ -31,7 +31,7 @@ void Delivery::deliver_transitional(const MessageStore& store, Seq high,
             chunks_done_ = 0;
             continue;
         }
-        if (gap_seen && !transitional.contains(message->sender)) continue;
+        if (gap_seen && !senders.contains(message->sender)) continue;
         // Every member of the transitional configuration holds it: that is all safe can mean here.
         const bool whole = deliver_packet(seq, *message, seq, actions);
         INVARIANT(whole);

@@ -23,19 +23,29 @@ class Delivery {
     void deliver(const MessageStore& store, Seq safe_line, std::vector<Action>& actions);
 
     // Delivers in the transitional configuration: all messages up to `high`, of which each that
-    // some member of `transitional` holds is here. After the first gap only what came from these
-    // members: what others sent may follow, in causal order, from a message that is missing.
-    void deliver_transitional(const MessageStore& store, Seq high, const NodeSet& transitional,
+    // some member of it holds is here. After the first gap only what came from `senders`, who did
+    // not hold what is missing either: what others sent may follow from it, in causal order.
+    void deliver_transitional(const MessageStore& store, Seq high, const NodeSet& senders,
                               std::vector<Action>& actions);
 
     // All up to here was delivered; what follows may be partly.
     [[nodiscard]] Seq delivered() const { return delivered_; }
+
+    template <class A>
+    void archive(A& a) {
+        a(ring_, delivered_, chunks_done_, items_completed_, partials_);
+    }
 
   private:
     // An item of which the last fragments are missing yet.
     struct Partial {
         std::uint32_t item_bytes = 0;
         std::vector<std::byte> bytes;
+
+        template <class A>
+        void archive(A& a) {
+            a(item_bytes, bytes);
+        }
     };
 
     // Gives false when a safe item stops it.

@@ -42,6 +42,11 @@ struct Submitted {
     Guarantee guarantee = Guarantee::Agreed;
     bool urgent = false;
     base::Buffer payload;
+
+    template <class A>
+    void archive(A& a) {
+        a(number, guarantee, urgent, payload);
+    }
 };
 
 // The ring id of a StoreRing action is durable.
@@ -77,6 +82,11 @@ struct LeaveRequested {};
 struct Peer {
     base::NodeId node{};
     std::vector<LinkId> links;
+
+    template <class A>
+    void archive(A& a) {
+        a(node, links);
+    }
 
     friend bool operator==(const Peer&, const Peer&) = default;
 };

@@ -21,6 +21,11 @@ struct LinkHealth {
     std::optional<Instant> last_heard{};
     Duration rtt{};     // Smoothed; 0 before the first echo.
     Duration jitter{};  // Mean deviation of the time between heartbeats.
+
+    template <class A>
+    void archive(A& a) {
+        a(link, up, last_heard, rtt, jitter);
+    }
 };
 
 class FailureDetector {
@@ -81,6 +86,11 @@ class FailureDetector {
     // Grows with the number of nodes, so that all heartbeats together stay bounded.
     [[nodiscard]] Duration beat_interval() const;
 
+    template <class A>
+    void archive(A& a) {
+        a(nodes_, peers_, next_tick_, generation_);
+    }
+
   private:
     struct Path {
         LinkHealth health{};
@@ -92,6 +102,12 @@ class FailureDetector {
         bool reply_due = false;
         // None: it was never down, and the first heartbeat counts.
         std::optional<std::uint32_t> beats_since_down{};
+
+        template <class A>
+        void archive(A& a) {
+            a(health, mean_gap, last_beat, peer_sent_ns, peer_sent_at, beat_due, reply_due,
+              beats_since_down);
+        }
     };
     struct PeerState {
         std::vector<Path> paths;
@@ -107,6 +123,12 @@ class FailureDetector {
         Instant probe_due{};
         bool probing = false;
         bool ever_heard = false;
+
+        template <class A>
+        void archive(A& a) {
+            a(paths, run, run_over, run_since, had_run_before, late_run, late_beats, best,
+              shunned_until, unreachable, probe_due, probing, ever_heard);
+        }
     };
 
     [[nodiscard]] Duration heartbeat_interval() const;

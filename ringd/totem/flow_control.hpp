@@ -33,6 +33,11 @@ class AdaptiveWindow {
     void limit(std::size_t window_bytes_max);
     [[nodiscard]] std::size_t bytes() const { return now_; }
 
+    template <class A>
+    void archive(A& a) {
+        a(max_, now_);
+    }
+
   private:
     std::size_t max_;
     std::size_t now_;

@@ -31,6 +31,31 @@ bool MessageStore::insert(Seq seq, base::NodeId sender, base::Buffer packet) {
     return true;
 }
 
+std::vector<std::pair<Seq, MessageStore::Message>> MessageStore::all_held() const {
+    std::vector<std::pair<Seq, Message>> held;
+    for (Seq seq = next(released_); seq <= high_; seq = next(seq)) {
+        if (const Message* message = find(seq)) held.emplace_back(seq, *message);
+    }
+    return held;
+}
+
+// The three numbers are read; gives whether the messages fit them.
+bool MessageStore::restore(std::vector<std::pair<Seq, Message>> held) {
+    slots_.clear();
+    if (aru_ < released_ || high_ < aru_ || high_.value() - released_.value() > kSlotsMax) {
+        return false;
+    }
+    if (high_ > released_) grow_to(high_.value() - released_.value());
+    for (auto& [seq, message] : held) {
+        if (seq <= released_ || seq > high_ || message.packet.empty()) return false;
+        slots_[slot(seq)] = std::move(message);
+    }
+    for (Seq seq = next(released_); seq <= aru_; seq = next(seq)) {
+        if (find(seq) == nullptr) return false;
+    }
+    return high_ == aru_ || find(high_) != nullptr;
+}
+
 const MessageStore::Message* MessageStore::find(Seq seq) const {
     if (seq <= released_ || seq > high_) return nullptr;
     const Message& message = slots_[slot(seq)];

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <utility>
 #include <vector>
 
 #include "common/base/buffer.hpp"
@@ -17,6 +18,11 @@ class MessageStore {
         base::NodeId sender{};
         std::uint32_t times_resent = 0;
         base::Buffer packet;  // Empty: not here.
+
+        template <class A>
+        void archive(A& a) {
+            a(sender, times_resent, packet);
+        }
     };
 
     // Gives whether the message is new. Refuses one that was released or lies too far ahead to be
@@ -40,9 +46,21 @@ class MessageStore {
 
     [[nodiscard]] Holdings holdings() const;
 
+    template <class A>
+    void archive(A& a) {
+        std::vector<std::pair<Seq, Message>> held;
+        if constexpr (!A::kReads) held = all_held();
+        a(released_, aru_, high_, held);
+        if constexpr (A::kReads) {
+            if (!restore(std::move(held))) a.fail();
+        }
+    }
+
   private:
     [[nodiscard]] std::size_t slot(Seq seq) const { return seq.value() & (slots_.size() - 1); }
     void grow_to(std::uint64_t distance);
+    [[nodiscard]] std::vector<std::pair<Seq, Message>> all_held() const;
+    [[nodiscard]] bool restore(std::vector<std::pair<Seq, Message>> held);
 
     Seq released_{};
     Seq aru_{};

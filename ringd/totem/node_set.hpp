@@ -64,6 +64,11 @@ class NodeSet {
         return rest;
     }
 
+    template <class A>
+    void archive(A& a) {
+        a(nodes_);
+    }
+
     friend bool operator==(const NodeSet&, const NodeSet&) = default;
     friend auto operator<=>(const NodeSet&, const NodeSet&) = default;
 

@@ -81,7 +81,7 @@ Operational install(Context& context, Configuration next_ring, const RecoveryPla
                                  .ring = next_ring.ring,
                                  .previous = previous,
                                  .members = plan.transitional.nodes()});
-        old.delivery.deliver_transitional(old.store, plan.together.high, plan.transitional,
+        old.delivery.deliver_transitional(old.store, plan.together.high, plan.delivered_with,
                                           context.actions);
     }
     core.queue.restart_item();

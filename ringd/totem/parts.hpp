@@ -43,6 +43,11 @@ class PartAssembly {
     // The whole message when `part` completes it.
     [[nodiscard]] std::optional<base::Buffer> add(const Part& part);
 
+    template <class A>
+    void archive(A& a) {
+        a(id_, missing_, bytes_, parts_);
+    }
+
   private:
     std::uint32_t id_ = 0;
     std::uint16_t missing_ = 0;

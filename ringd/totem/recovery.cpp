@@ -106,9 +106,10 @@ void pass_on(Context& context, Recovery& recovery, const RecoveryToken& token) {
 }
 
 Next visit_recovery(Context& context, Recovery& recovery, RecoveryToken token) {
+    Core& core = context.core;
     recovery.token_seq = token.token_seq;
     serve(context, token);
-    send_planned(context, recovery, context.core.config.visit_bytes);
+    send_planned(context, recovery, core.config.visit_bytes);
 
     const bool complete =
         recovery.missing == 0 && recovery.sent_count == recovery.plan.to_send.size();
@@ -118,6 +119,11 @@ Next visit_recovery(Context& context, Recovery& recovery, RecoveryToken token) {
     }
     recovery.missing_before = recovery.missing;
     token.complete_hops = complete ? token.complete_hops + 1 : 0;
+    // From here on another member may deliver and die before we do.
+    if (complete && core.installed) {
+        for (const base::NodeId node : recovery.plan.delivered_with)
+            core.installed->obliged_to.insert(node);
+    }
 
     const std::size_t members = recovery.next.members.size();
     if (token.complete_hops >= members) {

@@ -41,6 +41,7 @@ RecoveryPlan plan_recovery(const CommitToken& token, base::NodeId self) {
     RecoveryPlan plan;
     if (own.old_ring == base::RingId{}) {
         plan.transitional = {self};
+        plan.delivered_with = {self};
         return plan;
     }
     std::vector<const CommitEntry*> group;
@@ -50,6 +51,9 @@ RecoveryPlan plan_recovery(const CommitToken& token, base::NodeId self) {
         if (i == own_index) own_place = group.size();
         group.push_back(&token.entries[i]);
         plan.transitional.insert(token.members[i]);
+        plan.delivered_with.insert(token.members[i]);
+        for (const base::NodeId node : token.entries[i].obliged_to)
+            plan.delivered_with.insert(node);
         plan.safe_line = std::max(plan.safe_line, token.entries[i].safe_line);
     }
     plan.together = united(group);

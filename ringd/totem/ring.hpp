@@ -8,6 +8,7 @@
 #include <optional>
 #include <vector>
 
+#include "common/base/archive.hpp"
 #include "ringd/totem/actions.hpp"
 #include "ringd/totem/events.hpp"
 #include "ringd/totem/ring_config.hpp"
@@ -23,6 +24,16 @@ class Ring {
     // running, until the next boot: with `last_ring` it tells this run of the process from earlier
     // ones. The ring starts in gather: call step with DeadlinePassed at once.
     Ring(const RingConfig& config, base::RingId last_ring, std::uint64_t seed, Instant now);
+
+    // Its whole state as bytes, for a process that goes on as the same member when this one is
+    // killed: docs/design/0003-resume.md. Only an operational member that is not leaving can.
+    [[nodiscard]] bool can_be_archived() const;
+    void archive_to(base::ArchiveWriter& writer) const;
+    // None: these bytes are no such state, or that of another node. `config` is that of the Ring that was archived.
+    [[nodiscard]] static std::optional<Ring> restore(const RingConfig& config,
+                                                     base::ArchiveReader& reader);
+    // What the driver has to know first: the actions that it had carried out.
+    void tell_paths(std::vector<Action>& actions) const;
 
     // Appends to `actions`. `now` never goes back. A malformed packet changes nothing but a
     // counter.
@@ -41,6 +52,8 @@ class Ring {
     [[nodiscard]] const State& state() const { return state_; }
 
   private:
+    explicit Ring(Core core) : core_(std::move(core)) {}
+
     void handle(Context& context, const PacketArrived& event);
     void handle(Context& context, const Drained& event);
     void handle(Context& context, const DeadlinePassed& event);

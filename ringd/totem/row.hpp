@@ -15,6 +15,11 @@ struct Incarnation {
     std::uint64_t ring_seq = 0;    // Durable when the run began.
     std::uint64_t started_ns = 0;  // By the host's clock.
 
+    template <class A>
+    void archive(A& a) {
+        a(ring_seq, started_ns);
+    }
+
     friend constexpr auto operator<=>(const Incarnation&, const Incarnation&) = default;
 };
 
@@ -23,6 +28,11 @@ struct Row {
     Incarnation incarnation{};
     std::uint64_t version = 0;  // Grows with each change, within one incarnation.
     NodeSet hears{};            // With itself.
+
+    template <class A>
+    void archive(A& a) {
+        a(node, incarnation, version, hears);
+    }
 
     friend bool operator==(const Row&, const Row&) = default;
 };

@@ -33,6 +33,11 @@ class SendQueue {
     // All submissions up to this number were packed to their last byte.
     [[nodiscard]] std::uint64_t taken() const { return taken_; }
 
+    template <class A>
+    void archive(A& a) {
+        a(urgent_, ordinary_, sending_, sent_bytes_, bytes_, taken_, taken_ahead_);
+    }
+
   private:
     bool begin_next_item();
     void finish_item();

@@ -25,6 +25,11 @@ struct SentToken {
     base::Buffer packet{};
     TokenSeq token_seq{};
     std::optional<Instant> again_at{};  // None: progress was seen.
+
+    template <class A>
+    void archive(A& a) {
+        a(to, packet, token_seq, again_at);
+    }
 };
 
 struct Gather {
@@ -85,6 +90,13 @@ struct Operational {
     Instant installed_at{};
     Instant presence_at{};              // Rows told to nodes outside the ring.
     std::optional<Instant> check_at{};  // Does the partition still give this ring?
+
+    template <class A>
+    void archive(A& a) {
+        a(token_seq, waiting, parked, sent, lost_at, idle_when_sent, previous_seq, forwarded_aru,
+          own_fcc, own_backlog, request_at, request_gives_up, wanted_by, last_sender, visited_at,
+          rotation_resent, installed_at, presence_at, check_at);
+    }
 };
 
 using State = std::variant<Gather, Commit, Recovery, Operational>;

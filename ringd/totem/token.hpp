@@ -21,6 +21,10 @@ struct RetransmitRequest {
     SeqRange range{};
     base::NodeId requester{};
 
+    template <class A>
+    void archive(A& a) {
+        a(range, requester);
+    }
     friend auto operator<=>(const RetransmitRequest&, const RetransmitRequest&) = default;
 };
 
@@ -37,6 +41,11 @@ struct Token {
     std::uint32_t backlog_bytes = 0;  // Waiting at all members.
     std::vector<RetransmitRequest> requests{};  // Strictly ascending.
 
+    template <class A>
+    void archive(A& a) {
+        a(ring, token_seq, seq, aru, aru_setter, last_sender, idle_hops, fcc_bytes, backlog_bytes,
+          requests);
+    }
     friend bool operator==(const Token&, const Token&) = default;
 };
 

@@ -47,7 +47,8 @@ totem::CommitToken sample_commit_token() {
                              .holdings = {.aru = Seq{10}, .high = Seq{20}, .held = {}},
                              .safe_line = Seq{8},
                              .packet_bytes_max = 1400,
-                             .features = 1};
+                             .features = 1,
+                             .obliged_to = {NodeId{1}, NodeId{3}}};
     entry.holdings.held.resize(totem::Holdings::bitmap_bytes(Seq{10}, Seq{20}));
     entry.holdings.set(Seq{12});
     entry.holdings.set(Seq{20});

@@ -1,0 +1,79 @@
+// That a restored member behaves as the one before shows the simulator (sim.archived); here, that
+// nothing else is taken for a state.
+#include <doctest/doctest.h>
+
+#include "ringd/totem/ring.hpp"
+
+namespace {
+
+using totem::Ring;
+
+totem::RingConfig config_of(std::uint32_t self) {
+    totem::RingConfig config;
+    config.self = base::NodeId{self};
+    return config;
+}
+
+base::Instant at(int ms) {
+    return base::Instant(std::chrono::milliseconds(ms));
+}
+
+// A ring of one at work, with an item that waits and one that was delivered.
+Ring operational_ring() {
+    Ring ring(config_of(1), {}, 7, at(1));
+    std::vector<totem::Action> actions;
+    ring.step(at(1), totem::DeadlinePassed{}, actions);
+    for (const totem::Action& action : std::vector(actions)) {
+        if (const auto* store = std::get_if<totem::StoreRing>(&action))
+            ring.step(at(2), totem::RingStored{store->ring}, actions);
+    }
+    for (std::uint64_t number = 1; number <= 2; ++number) {
+        ring.step(at(3),
+                  totem::Submitted{.number = number,
+                                   .guarantee = totem::Guarantee::Agreed,
+                                   .urgent = false,
+                                   .payload = base::Buffer::copy_of(std::vector(300, std::byte{1}))},
+                  actions);
+    }
+    return ring;
+}
+
+std::vector<std::byte> archived(const Ring& ring) {
+    base::ArchiveWriter writer;
+    ring.archive_to(writer);
+    return std::move(writer).take();
+}
+
+}  // namespace
+
+TEST_CASE("a member that is put into bytes and restored is the same again") {
+    const Ring ring = operational_ring();
+    REQUIRE(ring.can_be_archived());
+    const std::vector<std::byte> bytes = archived(ring);
+    base::ArchiveReader reader(bytes);
+    const auto restored = Ring::restore(config_of(1), reader);
+    REQUIRE(restored.has_value());
+    CHECK(reader.remaining() == 0);
+    CHECK(archived(*restored) == bytes);
+    CHECK(restored->next_deadline() == ring.next_deadline());
+    CHECK(restored->status().ring == ring.status().ring);
+}
+
+TEST_CASE("no beginning of a state is one") {
+    const std::vector<std::byte> bytes = archived(operational_ring());
+    for (std::size_t length = 0; length < bytes.size(); ++length) {
+        base::ArchiveReader reader(std::span(bytes).first(length));
+        CHECK_FALSE(Ring::restore(config_of(1), reader).has_value());
+    }
+}
+
+TEST_CASE("a state of another node is refused") {
+    const std::vector<std::byte> bytes = archived(operational_ring());
+    base::ArchiveReader reader(bytes);
+    CHECK_FALSE(Ring::restore(config_of(2), reader).has_value());
+}
+
+TEST_CASE("who gathers has no state to go on from") {
+    const Ring ring(config_of(1), {}, 7, at(1));
+    CHECK_FALSE(ring.can_be_archived());
+}
