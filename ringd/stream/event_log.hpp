@@ -17,6 +17,11 @@ struct EventFrame {
     base::Buffer body;
 
     [[nodiscard]] std::size_t bytes() const { return head.size() + body.size(); }
+
+    template <class A>
+    void archive(A& a) {
+        a(head, body);
+    }
 };
 
 class EventLog {
@@ -43,6 +48,11 @@ class EventLog {
     [[nodiscard]] protocol::Cursor acknowledged() const { return protocol::Cursor{acknowledged_}; }
     [[nodiscard]] std::size_t retained_bytes() const { return retained_bytes_; }
     [[nodiscard]] std::size_t in_flight_bytes() const { return in_flight_bytes_; }
+
+    template <class A>
+    void archive(A& a) {
+        a(frames_, acknowledged_, sent_, retained_bytes_, in_flight_bytes_);
+    }
 
   private:
     std::deque<EventFrame> frames_;  // Those after acknowledged_.

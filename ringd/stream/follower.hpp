@@ -7,6 +7,15 @@
 
 #include "common/protocol/ring_api.hpp"
 
+namespace protocol {
+
+template <class A>
+void archive(A& a, ViewMember& member) {
+    a(member.node, member.incarnation);
+}
+
+}  // namespace protocol
+
 namespace stream {
 
 class Follower {
@@ -19,6 +28,11 @@ class Follower {
     // Of those that it was with until now; nothing before its first View. `members` ascends.
     [[nodiscard]] std::optional<protocol::Transitional> next_transitional(
         base::RingId next, const std::vector<base::NodeId>& members);
+
+    template <class A>
+    void archive(A& a) {
+        a(viewed_, together_);
+    }
 
   private:
     std::optional<std::vector<protocol::ViewMember>> viewed_;  // The last View's members.

@@ -19,6 +19,11 @@ struct Numbers {
     std::uint64_t urgent = 0;
 
     [[nodiscard]] std::uint64_t& of(bool is_urgent) { return is_urgent ? urgent : ordinary; }
+    template <class A>
+    void archive(A& a) {
+        a(ordinary, urgent);
+    }
+
     friend bool operator==(const Numbers&, const Numbers&) = default;
 };
 

@@ -21,6 +21,11 @@ class Membership {
     struct Member {
         protocol::Incarnation incarnation{};
         Numbers placed;
+
+        template <class A>
+        void archive(A& a) {
+            a(incarnation, placed);
+        }
     };
 
     // False: it was like this before, and there is no new view.
@@ -41,6 +46,11 @@ class Membership {
     [[nodiscard]] Numbers placed(base::NodeId node, protocol::Incarnation incarnation) const;
     [[nodiscard]] std::uint64_t version() const { return version_; }
     [[nodiscard]] std::vector<protocol::ViewMember> view() const;
+
+    template <class A>
+    void archive(A& a) {
+        a(members_, version_);
+    }
 
   private:
     std::map<base::NodeId, Member> members_;

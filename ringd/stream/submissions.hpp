@@ -27,6 +27,11 @@ class Submissions {
         bool in_ring = false;  // Given to the ring, and not thrown back.
         std::size_t payload_bytes = 0;
         base::Buffer frame;
+
+        template <class A>
+        void archive(A& a) {
+            a(number, after, safe, in_ring, payload_bytes, frame);
+        }
     };
     // The next one for the ring, or null. Urgent ones go first.
     [[nodiscard]] const Waiting* next(bool urgent) const;
@@ -45,11 +50,21 @@ class Submissions {
     [[nodiscard]] std::size_t outstanding_bytes() const { return outstanding_bytes_; }
     [[nodiscard]] bool empty() const { return lines_[0].items.empty() && lines_[1].items.empty(); }
 
+    template <class A>
+    void archive(A& a) {
+        a(lines_, accepted_, outstanding_bytes_);
+    }
+
   private:
     struct Line {
         std::deque<Waiting> items;   // Ascending by number; the front one is placed next.
         std::size_t next = 0;        // All before this one are in the ring.
         std::uint64_t accepted = 0;  // Highest number of this line.
+
+        template <class A>
+        void archive(A& a) {
+            a(items, next, accepted);
+        }
     };
     [[nodiscard]] Line& line(bool urgent) { return lines_[urgent ? 1 : 0]; }
     [[nodiscard]] const Line& line(bool urgent) const { return lines_[urgent ? 1 : 0]; }

@@ -155,6 +155,27 @@ void Switch::deadline_passed(Instant now) {
     }
 }
 
+// ---------------------------------------------------------------- beyond the process
+
+void Switch::archive_to(base::ArchiveWriter& writer) const {
+    INVARIANT(outputs_.empty());
+    const_cast<Switch*>(this)->archive(writer);  // A writer changes nothing.
+}
+
+std::optional<Switch> Switch::restore(const SwitchConfig& config, base::ArchiveReader& reader) {
+    Switch restored(config);
+    restored.archive(reader);
+    if (!reader.ok()) return std::nullopt;
+    return restored;
+}
+
+std::vector<ConnectionId> Switch::connections() const {
+    std::vector<ConnectionId> all;
+    for (const auto& [connection, what] : connections_)
+        all.push_back(connection);
+    return all;
+}
+
 // ---------------------------------------------------------------- status
 
 Status Switch::status() const {

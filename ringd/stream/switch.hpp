@@ -22,6 +22,7 @@
 #include <variant>
 #include <vector>
 
+#include "common/base/archive.hpp"
 #include "common/base/instant.hpp"
 #include "ringd/stream/event_log.hpp"
 #include "ringd/stream/follower.hpp"
@@ -103,12 +104,22 @@ class Switch {
 
     [[nodiscard]] Status status() const;
 
+    // Its whole state as bytes, for a process that goes on when this one is killed:
+    // docs/design/0003-resume.md. Needs: take_outputs() has just been called.
+    void archive_to(base::ArchiveWriter& writer) const;
+    // None: these bytes are no such state. Its connections are those that were; say closed() for
+    // what is gone.
+    [[nodiscard]] static std::optional<Switch> restore(const SwitchConfig& config,
+                                                       base::ArchiveReader& reader);
+    [[nodiscard]] std::vector<ConnectionId> connections() const;
+
   private:
     // One attachment of the local service, from its first frame to its ordered end.
     struct Life {
+        Life() = default;
         explicit Life(protocol::Incarnation with) : incarnation(with) {}
 
-        protocol::Incarnation incarnation;
+        protocol::Incarnation incarnation{};
         Submissions submissions;
         EventLog log;
         Follower follower;
@@ -120,11 +131,22 @@ class Switch {
         bool detach_submitted = false;
         std::uint64_t taken_told = 0;
         std::uint64_t window_told = 0;
+
+        template <class A>
+        void archive(A& a) {
+            a(incarnation, submissions, log, follower, connection, grace_ends, stall_ends,
+              attach_submitted, ending, detach_submitted, taken_told, window_told);
+        }
     };
     struct Observer {
         Follower follower;
         std::uint64_t cursor = 0;
         bool follows = false;  // Has its first View.
+
+        template <class A>
+        void archive(A& a) {
+            a(follower, cursor, follows);
+        }
     };
     struct Channel {
         Membership membership;
@@ -135,10 +157,20 @@ class Switch {
         std::set<base::NodeId> stopped;  // Members whose service can't keep up.
         bool stop_told = false;          // Ours can't, and we have said so.
         std::int64_t credit_bytes = 0;   // To submit in this round; below 0: taken in advance.
+
+        template <class A>
+        void archive(A& a) {
+            a(membership, lives, observers, stopped, stop_told, credit_bytes);
+        }
     };
     struct Connection {
         std::string channel;
         protocol::Attach::Role role = protocol::Attach::Role::Service;
+
+        template <class A>
+        void archive(A& a) {
+            a(channel, role);
+        }
     };
     using Channels = std::map<std::string, Channel, std::less<>>;
 
@@ -147,7 +179,19 @@ class Switch {
         std::set<base::NodeId> awaited;
         std::map<std::string, std::map<base::NodeId, Membership::Member>> attached;
         std::deque<totem::Deliver> held;
+
+        template <class A>
+        void archive(A& a) {
+            a(awaited, attached, held);
+        }
     };
+
+    // But for its settings and counters, and what is on its way out.
+    template <class A>
+    void archive(A& a) {
+        a(ring_, members_, transitional_, exchange_, channels_, connections_, control_, sync_,
+          submitted_, taken_, next_channel_);
+    }
 
     // switch_ring.cpp
     void start_exchange();
