@@ -11,10 +11,12 @@ using std::chrono::milliseconds;
 constexpr base::Instant kStart{std::chrono::seconds(1)};  // Time 0 is nobody's first step.
 constexpr std::size_t kRequestsMax = 64;                  // Then the application waits.
 constexpr std::size_t kFinalMessages = 2;                 // Of each node, at the end.
+// Longer than any time that a daemon waits for another.
+constexpr base::Duration kServicesRest = std::chrono::seconds(60);
 
 }  // namespace
 
-Cluster::Cluster(const Plan& plan, Trace& trace, Tamper tamper)
+Cluster::Cluster(const Plan& plan, Trace& trace, Tamper tamper, const MakeServices& services)
     : plan_(plan),
       settings_(plan.settings),
       trace_(trace),
@@ -24,6 +26,7 @@ Cluster::Cluster(const Plan& plan, Trace& trace, Tamper tamper)
       network_(plan),
       random_(plan.seed, 4),
       application_(plan.seed, 5),
+      archivist_(plan.seed, 7),
       hosts_(plan.nodes.size()),
       last_change_(kStart),
       work_until_(kStart + plan.chaos) {
@@ -34,6 +37,7 @@ Cluster::Cluster(const Plan& plan, Trace& trace, Tamper tamper)
         host.packet_bytes_max = plan.settings.packet_bytes_max;
         host.knows.assign(hosts_.size(), true);
     }
+    if (services) services_ = services(plan, *this);
     for (std::size_t i = 0; i < plan.faults.size(); ++i) {
         schedule_.at(kStart + plan.faults[i].begin, Begin{i});
         schedule_.at(kStart + plan.faults[i].end(), End{i});
@@ -43,10 +47,13 @@ Cluster::Cluster(const Plan& plan, Trace& trace, Tamper tamper)
 void Cluster::run() {
     for (Host& host : hosts_) {
         start(host);
+        if (services_) continue;
         schedule_.at(now_ + random_.between(microseconds(0), milliseconds(5)), Work{host.index});
     }
+    if (services_) services_->begin();
     run_until(kStart + plan_.chaos);
     network_.calm_down();
+    if (services_) return run_services();
     for (NodeIndex i = 0; i < hosts_.size(); ++i) {
         if ((plan_.down >> i & 1u) == 0) continue;
         ++hosts_[i].down;
@@ -71,6 +78,45 @@ void Cluster::run() {
     run_phase();
     send_once_more();
     note({}, PhaseEnded{});
+}
+
+// Everything is up and connected: they come to rest, each sends once more, and they come to rest.
+void Cluster::run_services() {
+    services_->calm_down();
+    begin_phase();
+    run_phase();
+    services_rested_ = true;
+    for (const bool sends : {true, false}) {
+        const base::Instant end = now_ + kServicesRest;
+        while (now_ < end && !gave_up_ && !services_->is_at_rest())
+            run_until(now_ + milliseconds(20));
+        services_rested_ = services_rested_ && services_->is_at_rest();
+        if (sends) services_->send_once_more();
+    }
+    note({}, PhaseEnded{});
+}
+
+void Cluster::judge_services(Report& report) {
+    const std::size_t last = trace_.empty() ? 0 : trace_.size() - 1;
+    if (!services_rested_) report.add("L1", last, "the services come to rest");
+    services_->judge(report, last);
+}
+
+void Cluster::at(base::Instant when, std::function<void()> what) {
+    schedule_.at(when, Call{std::move(what)});
+}
+
+void Cluster::wake(NodeIndex node) {
+    Host& host = hosts_[node];
+    if (host.is_running()) turn_within(host, plan_.turn_latency + host.turn_delay);
+}
+
+void Cluster::say(NodeIndex node, std::string text) {
+    note(hosts_[node].who, Said{std::move(text)});
+}
+
+void Cluster::on(Call& call) {
+    call.what();
 }
 
 void Cluster::run_until(base::Instant end) {
@@ -152,7 +198,7 @@ bool Cluster::is_drained() const {
 void Cluster::on(Arrival& arrival) {
     Host& host = hosts_[arrival.to];
     Host& sender = hosts_[arrival.from];
-    if (!host.is_running()) {
+    if (!host.is_running() && !host.killed_at) {
         // The kernel says that nobody listens, if there is one and its answer gets through.
         if (host.host_down > 0 || !sender.is_running()) return;
         arrivals_.clear();
@@ -175,7 +221,7 @@ void Cluster::on(Arrival& arrival) {
     host.socket_bytes += bytes;
     host.socket.push_back(
         {.from = sender.node, .link = arrival.link, .packet = std::move(arrival.packet)});
-    turn_within(host, plan_.turn_latency + host.turn_delay);
+    if (host.is_running()) turn_within(host, plan_.turn_latency + host.turn_delay);
 }
 
 void Cluster::on(Turn& it) {
@@ -187,14 +233,14 @@ void Cluster::on(Turn& it) {
 
 void Cluster::on(Tell& tell) {
     Host& host = hosts_[tell.node];
-    if (!host.is_running() || host.who.life != tell.life) return;
+    if ((!host.is_running() && !host.killed_at) || host.who.life != tell.life) return;
     // The configuration as it is by now, not as it was when the news set out.
     if (auto* peers = std::get_if<totem::PeersConfigured>(&tell.event))
         peers->peers = peers_of(host);
     if (auto* changed = std::get_if<totem::SettingsChanged>(&tell.event))
         changed->settings = settings_;
     host.told.push_back(tell.event);
-    turn_within(host, plan_.turn_latency);
+    if (host.is_running()) turn_within(host, plan_.turn_latency);
 }
 
 void Cluster::on(DiskDone& done) {

@@ -9,6 +9,7 @@
 #include "tests/sim/network.hpp"
 #include "tests/sim/plan.hpp"
 #include "tests/sim/schedule.hpp"
+#include "tests/sim/services.hpp"
 #include "tests/sim/trace.hpp"
 #include "tests/sim/wire.hpp"
 
@@ -17,15 +18,25 @@ namespace sim {
 // Sees what a step wants before it is done, and may change it: how planted faults get in.
 using Tamper = std::function<void(Process, std::vector<totem::Action>&)>;
 
-class Cluster {
+class Cluster : private Stage {
   public:
-    Cluster(const Plan& plan, Trace& trace, Tamper tamper = {});
+    Cluster(const Plan& plan, Trace& trace, Tamper tamper = {}, const MakeServices& services = {});
 
     // Chaos; one phase of partial connectivity if the plan has it; then all is well, and every
     // node sends once more.
     void run();
 
+    // After it: what they think of it.
+    void judge_services(Report& report);
+
   private:
+    // For the services (cluster.cpp).
+    [[nodiscard]] base::Instant now() const override { return now_; }
+    void at(base::Instant when, std::function<void()> what) override;
+    void wake(NodeIndex node) override;
+    void say(NodeIndex node, std::string text) override;
+    void run_services();
+
     // The course of the run (cluster.cpp).
     void run_until(base::Instant end);
     void run_phase();
@@ -43,6 +54,7 @@ class Cluster {
     void on(Begin& begin);
     void on(End& end);
     void on(Give& give);
+    void on(Call& call);
 
     // Processes (cluster_process.cpp).
     void start(Host& host);
@@ -50,6 +62,8 @@ class Cluster {
     void turn(Host& host);
     bool step_packets(Host& host);
     void step_requests(Host& host);
+    bool step_services(Host& host);
+    void archive_and_restore(Host& host);
     // False: the process died in it.
     bool step(Host& host, const totem::Event& event);
     bool act(Host& host);
@@ -69,6 +83,14 @@ class Cluster {
     void schedule_turn(Host& host, base::Instant at);
     [[nodiscard]] std::vector<totem::Peer> peers_of(const Host& host) const;
 
+    // Processes that are killed and go on (cluster_resume.cpp).
+    bool step_recorded(Host& host, const totem::Event& event);
+    bool record(Host& host, const totem::Event& event);
+    bool act_recorded(Host& host);
+    bool is_killed_at(Host& host, Kill::Point point);
+    void go_on(Host& host);
+    [[nodiscard]] totem::RingConfig settings_of(const Host& host) const;
+
     // Faults (cluster_faults.cpp).
     void begin(const Cut& cut);
     void begin(const Degrade& degrade);
@@ -83,6 +105,7 @@ class Cluster {
     void begin(const SmallPackets& small);
     void begin(const FalseAlarm& alarm);
     void begin(const Flood& flood);
+    void begin(const Kill& kill);
     void end(const Cut& cut);
     void end(const Degrade& degrade);
     void end(const Pause& pause);
@@ -96,6 +119,7 @@ class Cluster {
     void end(const SmallPackets& small);
     void end(const FalseAlarm& alarm);
     void end(const Flood& flood);
+    void end(const Kill& kill);
     void release(Host& host);
     void die(Host& host);
     void tell_later(Host& host, const totem::Event& event, base::Duration within);
@@ -116,12 +140,15 @@ class Cluster {
     Network network_;
     Random random_;       // Latencies, evidence, what a crash tears.
     Random application_;  // What is sent.
+    Random archivist_;    // When a core is put into bytes and back.
     std::vector<Host> hosts_;
     std::vector<totem::Action> actions_;
     std::vector<base::Instant> arrivals_;
     base::Instant last_change_;  // The last configuration anybody installed.
     base::Instant work_until_;
     bool gave_up_ = false;
+    std::unique_ptr<Services> services_;
+    bool services_rested_ = false;
 };
 
 }  // namespace sim

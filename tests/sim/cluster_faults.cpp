@@ -203,7 +203,7 @@ void Cluster::end(const FalseAlarm&) {}
 
 void Cluster::begin(const Flood& flood) {
     Host& host = hosts_[flood.node];
-    if (!host.is_running()) return;
+    if (!host.is_running() || services_) return;
     for (std::size_t i = 0; i < flood.messages; ++i) {
         host.requests.push_back({.guarantee = application_.chance(plan_.work.safe)
                                                   ? totem::Guarantee::Safe

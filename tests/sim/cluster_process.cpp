@@ -14,6 +14,7 @@ constexpr std::size_t kBatch = 64;  // Packets that one turn takes from the sock
 constexpr base::Duration kTimerSlack = microseconds(1);
 constexpr base::Duration kPauseNoticed = milliseconds(10);
 constexpr std::uint64_t kTurnsInARowMax = 5'000;  // Within a millisecond.
+constexpr std::size_t kJournalBytes = std::size_t{512} << 10u;
 
 // What ringd does when its ring id file is gone: any id above all that it can have used. The wall
 // clock is such, since a ring takes longer to form than a millisecond.
@@ -43,21 +44,23 @@ void Cluster::start(Host& host) {
         host.disk_lost = false;
     }
     host.who = {.node = host.node, .life = ++host.lives};
-    totem::RingConfig config = plan_.settings;
-    static_cast<totem::RingSettings&>(config) = settings_;  // The file is as it is by now.
-    config.self = host.node;
-    config.peers = peers_of(host);
-    config.packet_bytes_max = host.packet_bytes_max;
     host.packet_bytes_told = host.packet_bytes_max;
+    const totem::RingConfig config = settings_of(host);
     host.best_link.assign(hosts_.size(), std::nullopt);
     note(host.who, Started{host.durable});
     host.ring.emplace(config, host.durable, random_.next(), now_);
     host.told.push_back(totem::DeadlinePassed{});
+    if (plan_.has_kills) {
+        host.memory.assign(kJournalBytes, std::byte{0});
+        host.journal.emplace(host.memory, resume::Stamp{});
+    }
+    if (services_) services_->started(host.index);
     turn_within(host, random_.between(microseconds(0), milliseconds(3)));
 }
 
 void Cluster::stop(Host& host, Ended::How how) {
     note(host.who, Ended{how});
+    if (services_) services_->ended(host.index, host.host_down > 0);
     // The disk may or may not have had it.
     if (host.storing && random_.chance(500'000)) host.durable = *host.storing;
     host.ring.reset();
@@ -75,6 +78,10 @@ void Cluster::stop(Host& host, Ended::How how) {
     host.delivered = 0;
     host.came_back = 0;
     host.turn_at.reset();
+    host.journal.reset();
+    host.kill_soon.reset();
+    host.killed_at.reset();
+    host.acted = 0;
 }
 
 void Cluster::turn_within(Host& host, base::Duration delay) {
@@ -99,13 +106,16 @@ void Cluster::turn(Host& host) {
         gave_up_ = true;
         return;
     }
-    const std::vector<totem::Event> told = std::exchange(host.told, {});
-    for (const totem::Event& event : told) {
+    if (services_) services_->begin_turn(host.index);
+    for (std::size_t count = host.told.size(); count > 0; --count) {
+        const totem::Event event = std::move(host.told.front());
+        host.told.erase(host.told.begin());
         if (!step(host, event)) return;
     }
     if (!host.socket.empty() && !step_packets(host)) return;
     step_requests(host);
     if (!host.is_running()) return;
+    if (services_ && !step_services(host)) return;
     const auto deadline = host.ring->next_deadline();
     if (deadline && *deadline <= now_ && !step(host, totem::DeadlinePassed{})) return;
     const bool more = !host.socket.empty() || !host.told.empty();
@@ -113,6 +123,25 @@ void Cluster::turn(Host& host) {
     if (const auto next = host.ring->next_deadline()) {
         schedule_turn(host, std::max(*next, now_ + kTimerSlack));
     }
+    if (services_) services_->end_turn(host.index);
+    archive_and_restore(host);
+    if (!services_) return;
+    if (const auto next = services_->next_deadline(host.index)) {
+        schedule_turn(host, std::max(*next, now_ + kTimerSlack));
+    }
+}
+
+void Cluster::archive_and_restore(Host& host) {
+    constexpr Ppm kOften = 100'000;
+    if (!plan_.archives || !host.ring->can_be_archived() || !archivist_.chance(kOften)) return;
+    base::ArchiveWriter writer;
+    host.ring->archive_to(writer);
+    base::ArchiveReader reader(writer.bytes());
+    auto restored = totem::Ring::restore(settings_of(host), reader);
+    INVARIANT(restored.has_value());
+    INVARIANT(reader.remaining() == 0);
+    host.ring.emplace(std::move(*restored));
+    if (services_) services_->archive_and_restore(host.index);
 }
 
 bool Cluster::step_packets(Host& host) {
@@ -147,13 +176,34 @@ void Cluster::step_requests(Host& host) {
     }
 }
 
+// False: the process died in it.
+bool Cluster::step_services(Host& host) {
+    std::vector<totem::Submitted> submissions;
+    const std::size_t room = host.leaving ? 0 : host.ring->submit_room();
+    services_->take_submissions(host.index, room, submissions);
+    for (const totem::Submitted& submission : submissions) {
+        if (!step(host, submission)) return false;
+    }
+    return true;
+}
+
 bool Cluster::step(Host& host, const totem::Event& event) {
     if (const auto* changed = std::get_if<totem::PacketBytesChanged>(&event)) {
         host.packet_bytes_told = changed->packet_bytes_max;
     }
+    if (host.journal) return step_recorded(host, event);
     actions_.clear();
     host.ring->step(now_, event, actions_);
     return act(host);
+}
+
+totem::RingConfig Cluster::settings_of(const Host& host) const {
+    totem::RingConfig config = plan_.settings;
+    static_cast<totem::RingSettings&>(config) = settings_;  // The file is as it is by now.
+    config.self = host.node;
+    config.peers = peers_of(host);
+    config.packet_bytes_max = host.packet_bytes_told;
+    return config;
 }
 
 bool Cluster::act(Host& host) {
@@ -203,6 +253,7 @@ void Cluster::act(Host& host, const totem::StoreRing& action) {
 }
 
 void Cluster::act(Host& host, const totem::Deliver& action) {
+    if (services_) return services_->delivered(host.index, action);
     const auto message = read_payload(action.payload);
     ++host.delivered;
     if (message && message->sender == host.who) ++host.came_back;
@@ -219,6 +270,7 @@ void Cluster::act(Host& host, const totem::Deliver& action) {
 void Cluster::act(Host& host, const totem::InstallConfiguration& action) {
     note(host.who, Installed{action});
     last_change_ = now_;
+    if (services_) services_->installed(host.index, action);
     if (action.kind != totem::InstallConfiguration::Kind::Regular) return;
     host.current = action.ring;
     host.members = action.members;
@@ -226,6 +278,7 @@ void Cluster::act(Host& host, const totem::InstallConfiguration& action) {
 }
 
 void Cluster::act(Host& host, const totem::Taken& action) {
+    if (services_) return services_->taken(host.index, action);
     note(host.who, TakenTo{action.number});
     if (!host.requests.empty()) turn_within(host, base::Duration{});
 }

@@ -77,6 +77,12 @@ std::string to_text(const Fault& fault) {
                 return "flood by " + std::to_string(it.node) + " of " +
                        std::to_string(it.messages) + " x " + std::to_string(it.size) + " B";
             },
+            [](const Kill& it) {
+                static constexpr const char* kPoints[] = {"appended", "stepped", "committed",
+                                                          "acting", "done"};
+                return "kill " + std::to_string(it.node) + ", " +
+                       kPoints[static_cast<std::size_t>(it.point)];
+            },
         },
         fault.what);
     return what + " at " + milliseconds(fault.begin) + " for " + milliseconds(fault.length);

@@ -97,11 +97,28 @@ struct Flood {
     std::size_t size = 0;
 };
 
+// The process is killed with -9 at this point of its next step, and another goes on from its journal
+// at the end (docs/design/0003-resume.md).
+struct Kill {
+    enum class Point : std::uint8_t {
+        Appended,   // The input is in the journal and does not count.
+        Stepped,    // So, and the core was stepped.
+        Committed,  // It counts; nothing was done.
+        Acting,     // Some of what the step wants was done.
+        Done,       // All of it was.
+    };
+    NodeIndex node = 0;
+    Point point = Point::Appended;
+};
+inline constexpr Kill::Point kKillPoints[] = {Kill::Point::Appended, Kill::Point::Stepped,
+                                              Kill::Point::Committed, Kill::Point::Acting,
+                                              Kill::Point::Done};
+
 struct Fault {
     base::Duration begin{};  // After the start of the run.
     base::Duration length{};
     std::variant<Cut, Degrade, Pause, Crash, Leave, SlowDisk, SlowNode, LinkDown, Unconfigure,
-                 Retime, SmallPackets, FalseAlarm, Flood>
+                 Retime, SmallPackets, FalseAlarm, Flood, Kill>
         what;
 
     [[nodiscard]] base::Duration end() const { return begin + length; }

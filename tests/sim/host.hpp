@@ -6,6 +6,7 @@
 #include <optional>
 #include <vector>
 
+#include "ringd/resume/journal.hpp"
 #include "ringd/totem/ring.hpp"
 #include "tests/sim/plan.hpp"
 #include "tests/sim/process.hpp"
@@ -56,6 +57,14 @@ struct Host {
     std::optional<base::RingId> storing;  // On its way to the disk.
     std::vector<base::NodeId> audience;
     std::vector<std::optional<totem::LinkId>> best_link;  // By index.
+
+    // With Plan::has_kills: what the next process goes on from, and in which state of that this one
+    // is.
+    std::vector<std::byte> memory;
+    std::optional<resume::Journal> journal;
+    std::optional<Kill::Point> kill_soon;
+    std::optional<base::Instant> killed_at;  // Until another goes on.
+    std::size_t acted = 0;                   // Actions of the last commit that were carried out.
 
     // The last regular configuration, or none.
     std::optional<base::RingId> current;

@@ -23,6 +23,10 @@ constexpr char kUsage[] =
     "       halo_sim --seed N [--trace] [--shrink] [--profile P] [--nodes N]\n"
     "       halo_sim --replay FILE     seeds that once failed, each line: seed [profile] why\n"
     "       halo_sim --same A..B       each seed twice, and the traces must be equal\n"
+    "       halo_sim --archived A..B   the same, and the cores of the second run go on from their\n"
+    "                                  own bytes again and again\n"
+    "--kills: processes are killed in the midst of a step, and others go on from their journals\n"
+    "--services: stream, cpgd and programs in groups on top, judged by the groups' rules\n"
     "profiles: calm lossy partitions asymmetric churn pauses mixed\n";
 
 struct Options {
@@ -30,6 +34,7 @@ struct Options {
     std::uint64_t last = 0;
     bool has_seeds = false;
     bool same = false;
+    bool archived = false;
     bool trace = false;
     bool shrink = false;
     std::size_t jobs = 2;
@@ -57,8 +62,9 @@ bool parse_range(const std::string& text, Options& options) {
 
 bool parse_value(const std::string& name, const std::string& value, Options& options) {
     if (name == "--seeds" || name == "--seed") return parse_range(value, options);
-    if (name == "--same") {
+    if (name == "--same" || name == "--archived") {
         options.same = true;
+        options.archived = name == "--archived";
         return parse_range(value, options);
     }
     if (name == "--replay") {
@@ -84,7 +90,11 @@ std::optional<Options> parse(int argc, char** argv) {
     Options options;
     for (int i = 1; i < argc; ++i) {
         const std::string name = argv[i];
-        if (name == "--trace") {
+        if (name == "--services") {
+            options.wish.with_services = true;
+        } else if (name == "--kills") {
+            options.wish.with_kills = true;
+        } else if (name == "--trace") {
             options.trace = true;
         } else if (name == "--shrink") {
             options.shrink = true;
@@ -155,7 +165,9 @@ int run_same(const Options& options) {
         wish.seed = seed;
         const Plan plan = draw_plan(wish);
         const Outcome one = run_apart(plan);
-        const Outcome two = run_apart(plan);
+        Plan again = plan;
+        again.archives = options.archived;
+        const Outcome two = run_apart(again);
         if (one.crashed || (one.trace_hash == two.trace_hash && one.entries == two.entries))
             continue;
         std::printf("seed %llu: two runs differ\n", static_cast<unsigned long long>(seed));

@@ -202,6 +202,18 @@ void draw_retime(Random& random, Plan& plan) {
     std::ranges::stable_sort(plan.faults, {}, &Fault::begin);
 }
 
+void draw_kills(Random& random, Plan& plan) {
+    // Shorter than what a peer takes for death.
+    const base::Duration longest = plan.settings.silence_min / 4;
+    for (std::uint64_t i = random.between(1, 30); i > 0; --i) {
+        plan.faults.push_back(
+            {.begin = random.between(base::Duration{}, plan.chaos - longest),
+             .length = random.between(microseconds(200), longest),
+             .what = Kill{.node = random.index(plan.nodes.size()),
+                          .point = random.pick(std::span<const Kill::Point>(kKillPoints))}});
+    }
+}
+
 void draw_faults(Random& random, Plan& plan) {
     Nemesis(random, plan).draw();
 }

@@ -6,6 +6,7 @@
 namespace sim {
 
 // Fills faults, partial and down of a plan that has all else.
+void draw_kills(Random& random, Plan& plan);
 void draw_faults(Random& random, Plan& plan);
 
 // A reload of other settings, in some of the plans. Apart from the others, so that the plans that

@@ -113,7 +113,22 @@ Plan draw_plan(const Wish& wish) {
     plan.work = draw_workload(random);
     plan.chaos = random.between(plan.settings.token_timeout, 3 * plan.settings.token_timeout);
     Random nemesis(wish.seed, 2);
+    if (wish.with_kills) {
+        // With faults of the network alone: a node that dies for good has nothing to go on from.
+        static constexpr Profile kOfNetwork[] = {Profile::Calm, Profile::Calm, Profile::Lossy,
+                                                 Profile::Partitions, Profile::Asymmetric};
+        plan.profile = wish.profile.value_or(random.pick(std::span<const Profile>(kOfNetwork)));
+        plan.has_kills = true;
+        draw_kills(nemesis, plan);
+    }
     draw_faults(nemesis, plan);
+    if (wish.with_services) {
+        plan.has_services = true;
+        plan.chaos *= 2;
+        // They are judged when all is well.
+        plan.partial.clear();
+        plan.down = 0;
+    }
     Random retime(wish.seed, 6);
     draw_retime(retime, plan);
     return plan;

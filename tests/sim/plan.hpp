@@ -69,6 +69,17 @@ struct Plan {
     // Then these cuts hold for one phase (none: there is no such phase), then all is well.
     std::vector<Paths> partial;
     NodeSet down = 0;  // Nodes that stay down after the chaos, to the end.
+
+    // Stream, cpgd and its clients on every node, instead of messages for their own sake.
+    bool has_services = false;
+    // Now and then a core goes on from its own bytes (docs/design/0003-resume.md): that must change
+    // nothing.
+    bool archives = false;
+    // Processes keep a journal, are killed and go on from it.
+    bool has_kills = false;
+    // What a wrong way to go on would do: planted (planted.cpp).
+    enum class Wrong : std::uint8_t { Nothing, ActsFirst, ForgetsInputs, DoesAllAgain, NewSelf };
+    Wrong wrong = Wrong::Nothing;
 };
 
 // Draws all but what is given.
@@ -76,6 +87,8 @@ struct Wish {
     std::uint64_t seed = 0;
     std::optional<Profile> profile;
     std::optional<std::size_t> nodes;
+    bool with_services = false;
+    bool with_kills = false;
 };
 [[nodiscard]] Plan draw_plan(const Wish& wish);
 

@@ -45,20 +45,43 @@ Verdict try_trace(const PlantedInTrace& planted, std::uint64_t seed) {
 
 // In a process of its own: a core that is lied to may break an invariant first, and then another
 // seed has to show it.
-Verdict try_actions(const PlantedInActions& planted, std::uint64_t seed) {
+Verdict try_apart(const char* what, const char* rule, std::uint64_t seed,
+                  const std::function<Run()>& tampered) {
     std::fflush(nullptr);
     const pid_t child = fork();
     if (child == 0) {
         (void)std::freopen("/dev/null", "w", stderr);  // Says which invariant broke.
         alarm(20);
-        const Plan plan = draw_plan({.seed = seed, .profile = Profile::Mixed, .nodes = {}});
-        const Run tampered = run(plan, planted.plant());
-        const Verdict verdict = judge(planted.what, planted.rule, seed, tampered.report);
+        const Verdict verdict = judge(what, rule, seed, tampered().report);
         _exit(verdict == Verdict::Caught ? 2 : 0);
     }
     int status = 0;
     waitpid(child, &status, 0);
     return WIFEXITED(status) && WEXITSTATUS(status) == 2 ? Verdict::Caught : Verdict::NoPlace;
+}
+
+Verdict try_actions(const PlantedInActions& planted, std::uint64_t seed) {
+    return try_apart(planted.what, planted.rule, seed, [&] {
+        return run(draw_plan({.seed = seed, .profile = Profile::Mixed, .nodes = {}}),
+                   planted.plant());
+    });
+}
+
+Verdict try_groups(const PlantedInGroups& planted, std::uint64_t seed) {
+    return try_apart(planted.what, planted.rule, seed, [&] {
+        return run(draw_plan({.seed = seed, .profile = Profile::Mixed, .nodes = {},
+                              .with_services = true}),
+                   {}, planted.plant());
+    });
+}
+
+Verdict try_resume(const PlantedInResume& planted, std::uint64_t seed) {
+    return try_apart(planted.what, planted.rule, seed, [&] {
+        Plan plan = draw_plan(
+            {.seed = seed, .profile = Profile::Calm, .nodes = {}, .with_kills = true});
+        plan.wrong = planted.wrong;
+        return run(plan);
+    });
 }
 
 template <class Planted, class Try>
@@ -86,6 +109,17 @@ int main() {
     const auto in_actions = planted_in_actions();
     missed += run_each(in_actions, try_actions);
     count += in_actions.size();
+    const std::vector<PlantedInResume> in_resume = {
+        {"acts first, then lets the input count", "T2", Plan::Wrong::ActsFirst},
+        {"goes on without the inputs", "P4", Plan::Wrong::ForgetsInputs},
+        {"does again what was done", "B2", Plan::Wrong::DoesAllAgain},
+        {"goes on as another member", "P4", Plan::Wrong::NewSelf},
+    };
+    missed += run_each(in_resume, try_resume);
+    count += in_resume.size();
+    const auto in_groups = planted_in_groups();
+    missed += run_each(in_groups, try_groups);
+    count += in_groups.size();
     std::printf("%d of %zu planted faults missed\n", missed, count);
     return missed == 0 ? 0 : 1;
 }

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "tests/sim/cluster.hpp"
+#include "tests/sim/cpg_services.hpp"
 
 namespace sim {
 
@@ -23,9 +24,24 @@ struct PlantedInActions {
     std::function<Tamper()> plant;  // A new one for each run: it may count.
 };
 
+// The same between a cpgd and its clients, or the ring.
+struct PlantedInGroups {
+    const char* what = "";
+    const char* rule = "";
+    std::function<CpgTamper()> plant;
+};
+
+// A wrong way to go on after a kill.
+struct PlantedInResume {
+    const char* what = "";
+    const char* rule = "";
+    Plan::Wrong wrong = Plan::Wrong::Nothing;
+};
+
 [[nodiscard]] std::vector<PlantedInTrace> planted_deliveries();
 [[nodiscard]] std::vector<PlantedInTrace> planted_configurations();
 [[nodiscard]] std::vector<PlantedInTrace> planted_packets();
 [[nodiscard]] std::vector<PlantedInActions> planted_in_actions();
+[[nodiscard]] std::vector<PlantedInGroups> planted_in_groups();
 
 }  // namespace sim

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cstdio>
 #include <cstring>
+#include <map>
 
 #include "tests/sim/checkers/checkers.hpp"
 
@@ -43,12 +44,35 @@ void print_lead_up(const Trace& trace, std::size_t last) {
         std::printf("  %s\n", to_text(trace[line]).c_str());
 }
 
+// Where nothing fails but processes that go on, a ring of all nodes stays for ever.
+void check_kills(const Plan& plan, const Trace& trace, Report& report) {
+    if (!plan.has_kills || plan.profile != Profile::Calm) return;
+    std::map<base::NodeId, bool> is_whole;
+    for (std::size_t i = 0; i < trace.size(); ++i) {
+        const auto* installed = std::get_if<Installed>(&trace[i].what);
+        if (installed == nullptr) continue;
+        bool& whole = is_whole[trace[i].who.node];
+        if (whole) report.add("P4", i, "a kill changed the configuration");
+        whole = installed->configuration.kind == totem::InstallConfiguration::Kind::Regular &&
+                installed->configuration.members == plan.nodes;
+    }
+}
+
 }  // namespace
 
-Run run(const Plan& plan, Tamper tamper) {
+Run run(const Plan& plan, Tamper tamper, CpgTamper cpg_tamper) {
     Run run;
-    Cluster(plan, run.trace, std::move(tamper)).run();
-    run.report = check(run.trace);
+    if (!plan.has_services) {
+        Cluster(plan, run.trace, std::move(tamper)).run();
+        run.report = check(run.trace);
+        check_kills(plan, run.trace, run.report);
+        return run;
+    }
+    Cluster cluster(plan, run.trace, std::move(tamper), [&](const Plan& of, Stage& stage) {
+        return std::make_unique<CpgServices>(of, stage, std::move(cpg_tamper));
+    });
+    cluster.run();
+    cluster.judge_services(run.report);
     return run;
 }
 

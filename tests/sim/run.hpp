@@ -6,6 +6,7 @@
 
 #include "tests/sim/checkers/report.hpp"
 #include "tests/sim/cluster.hpp"
+#include "tests/sim/cpg_services.hpp"
 
 namespace sim {
 
@@ -14,7 +15,7 @@ struct Run {
     Report report;
 };
 
-[[nodiscard]] Run run(const Plan& plan, Tamper tamper = {});
+[[nodiscard]] Run run(const Plan& plan, Tamper tamper = {}, CpgTamper cpg_tamper = {});
 
 // What is left of a run when its process has ended.
 struct Outcome {

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <algorithm>
+#include <functional>
 #include <variant>
 #include <vector>
 
@@ -48,7 +49,12 @@ struct Give {
     std::uint32_t life = 0;
 };
 
-using Happening = std::variant<Arrival, Turn, Tell, DiskDone, Work, Begin, End, Give>;
+// Of the services.
+struct Call {
+    std::function<void()> what;
+};
+
+using Happening = std::variant<Arrival, Turn, Tell, DiskDone, Work, Begin, End, Give, Call>;
 
 class Schedule {
   public:

@@ -77,6 +77,7 @@ std::string what_text(const What& what) {
             [](const Malformed& it) { return "malformed packet of " + number(it.bytes) + " B"; },
             [](const Spinning&) { return std::string("spins without progress of time"); },
             [](const FaultBegan& it) { return "fault " + it.text; },
+            [](const Said& it) { return it.text; },
             [](const FaultEnded& it) { return "end of " + it.text; },
             [](const PhaseBegan& it) { return phase_text(it); },
             [](const PhaseEnded&) { return std::string("phase ends"); },

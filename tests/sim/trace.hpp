@@ -90,6 +90,10 @@ struct FaultBegan {
 struct FaultEnded {
     std::string text;
 };
+// Something of the services above the ring.
+struct Said {
+    std::string text;
+};
 
 // From here on nothing changes and no packet is lost, until PhaseEnded: so the running nodes must
 // agree within `bound`.
@@ -102,7 +106,7 @@ struct PhaseEnded {};
 
 using What = std::variant<Started, Ended, Sent, TakenTo, Delivered, Installed, Stored, TokenSent,
                           CommitTokenSent, DataSent, DataReceived, TooLarge, Malformed, Spinning,
-                          FaultBegan, FaultEnded, PhaseBegan, PhaseEnded>;
+                          FaultBegan, FaultEnded, PhaseBegan, PhaseEnded, Said>;
 
 struct Entry {
     base::Instant at{};

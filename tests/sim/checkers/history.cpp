@@ -128,6 +128,7 @@ class Teller {
     void on(const Malformed&) {}
     void on(const Spinning&) {}
     void on(const FaultBegan&) {}
+    void on(const Said&) {}
     void on(const FaultEnded&) {}
     void on(const PhaseBegan&) {}
     void on(const PhaseEnded&) {}
