@@ -35,9 +35,13 @@ void archive(A& a, RingId& ring) {
 }
 
 template <class T, class A>
-concept ArchivedByMember = requires(T& value, A& a) { value.archive(a); };
+concept ArchivedByMember = requires(T& value, A& a) {
+    value.archive(a);
+};
 template <class T, class A>
-concept ArchivedByFunction = requires(T& value, A& a) { archive(a, value); };
+concept ArchivedByFunction = requires(T& value, A& a) {
+    archive(a, value);
+};
 template <class T>
 concept Number = std::is_arithmetic_v<T> || std::is_enum_v<T>;
 
@@ -127,15 +131,13 @@ class ArchiveWriter {
         std::visit([this](const auto& which) { write(which); }, value);
     }
     template <class T>
-        requires ArchivedByMember<T, ArchiveWriter>
+    requires ArchivedByMember<T, ArchiveWriter>
     void write(const T& value) {
         const_cast<T&>(value).archive(*this);  // A writer changes nothing.
     }
     template <class T>
-        requires ArchivedByFunction<T, ArchiveWriter>
-    void write(const T& value) {
-        archive(*this, const_cast<T&>(value));
-    }
+    requires ArchivedByFunction<T, ArchiveWriter>
+    void write(const T& value) { archive(*this, const_cast<T&>(value)); }
     template <class Container>
     void write_all(const Container& values) {
         size(values.size());
@@ -275,15 +277,11 @@ class ArchiveReader {
         if (!known) ok_ = false;
     }
     template <class T>
-        requires ArchivedByMember<T, ArchiveReader>
-    void read(T& value) {
-        value.archive(*this);
-    }
+    requires ArchivedByMember<T, ArchiveReader>
+    void read(T& value) { value.archive(*this); }
     template <class T>
-        requires ArchivedByFunction<T, ArchiveReader>
-    void read(T& value) {
-        archive(*this, value);
-    }
+    requires ArchivedByFunction<T, ArchiveReader>
+    void read(T& value) { archive(*this, value); }
     template <class Container>
     void read_back(Container& values) {
         values.clear();

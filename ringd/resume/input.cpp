@@ -29,6 +29,10 @@ void archive(A& a, PeersConfigured& event) {
     a(event.peers);
 }
 template <class A>
+void archive(A& a, SettingsChanged& event) {
+    a(event.settings);
+}
+template <class A>
 void archive(A& a, PacketBytesChanged& event) {
     a(event.packet_bytes_max);
 }

@@ -39,7 +39,8 @@ std::uint32_t sum_of(std::span<const std::byte> bytes) {
         a += std::to_integer<std::uint64_t>(bytes[at]);
         b += a;
     }
-    return static_cast<std::uint32_t>(a ^ a >> 32u) * 31u + static_cast<std::uint32_t>(b ^ b >> 32u);
+    return static_cast<std::uint32_t>(a ^ a >> 32u) * 31u +
+           static_cast<std::uint32_t>(b ^ b >> 32u);
 }
 
 // Stores that another process must see in this order, whole: the kernel keeps what a killed process
@@ -220,8 +221,7 @@ base::Expected<Journal::Left, Unusable> Journal::read(std::span<std::byte> memor
     Left left;
     left.state = memory.subspan(start + sizeof(Half), half->state_bytes);
     if (sum_of(left.state) != half->state_sum) return base::fail(Unusable::Damaged);
-    const auto inputs =
-        memory.subspan(start + sizeof(Half) + padded(half->state_bytes), committed);
+    const auto inputs = memory.subspan(start + sizeof(Half) + padded(half->state_bytes), committed);
     for (std::size_t offset = 0; offset < inputs.size();) {
         RecordHead head;
         if (inputs.size() - offset < sizeof head) return base::fail(Unusable::Damaged);

@@ -62,8 +62,7 @@ Next join_arrived(Context& context, Commit& commit, base::NodeId from, const Joi
     // just has not got the commit token; but if it has come to propose another ring, it will not
     // take it. Those before us have taken it, whatever late joins of theirs say.
     const bool gave_up = join.ring_seq_max >= commit.token.ring.seq;
-    const bool will_not_take_it =
-        from > context.core.self && join.proposal != commit.token.members;
+    const bool will_not_take_it = from > context.core.self && join.proposal != commit.token.members;
     if (!gave_up && !will_not_take_it) return std::nullopt;
     return enter_gather(context, GatherReason::MemberGathers);
 }

@@ -13,8 +13,8 @@ constexpr std::size_t kEntryBytes = kRingIdBytes + 3 * 8 + 4 + 8;  // And a set 
 bool in_range(const CommitEntry& entry) {
     if (!entry.holdings.is_canonical() || entry.safe_line > entry.holdings.aru) return false;
     const bool has_old_ring = entry.old_ring.representative != base::kNoNode;
-    return has_old_ring || (entry.old_ring.seq == 0 && entry.holdings.high == Seq{0} &&
-                            entry.obliged_to.empty());
+    return has_old_ring ||
+           (entry.old_ring.seq == 0 && entry.holdings.high == Seq{0} && entry.obliged_to.empty());
 }
 
 bool in_range(const CommitToken& token) {

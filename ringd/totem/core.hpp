@@ -73,11 +73,12 @@ struct Core {
     std::optional<GatherReason> last_gather{};
     Trace trace{};
 
-    // But for what it only tells people, and for the settings, which the detector shares.
+    // But for what it only tells people, and for what the node is configured to be.
     template <class A>
     void archive(A& a) {
-        a(prng, now, detector, connectivity, assemblies, told_links, installed, ring_seq_max,
-          stored, failed_attempts, queue, taken_told, window, next_part_id, last_gather);
+        a(static_cast<RingSettings&>(config), prng, now, detector, connectivity, assemblies,
+          told_links, installed, ring_seq_max, stored, failed_attempts, queue, taken_told, window,
+          next_part_id, last_gather);
     }
 };
 

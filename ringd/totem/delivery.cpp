@@ -21,8 +21,8 @@ void Delivery::deliver(const MessageStore& store, Seq safe_line, std::vector<Act
     }
 }
 
-void Delivery::deliver_transitional(const MessageStore& store, Seq high,
-                                    const NodeSet& senders, std::vector<Action>& actions) {
+void Delivery::deliver_transitional(const MessageStore& store, Seq high, const NodeSet& senders,
+                                    std::vector<Action>& actions) {
     bool gap_seen = false;
     for (Seq seq = next(delivered_); seq <= high; seq = next(seq)) {
         const MessageStore::Message* message = store.find(seq);

@@ -88,7 +88,7 @@ class FailureDetector {
 
     template <class A>
     void archive(A& a) {
-        a(nodes_, peers_, next_tick_, generation_);
+        a(settings_, former_, nodes_, peers_, next_tick_, generation_);
     }
 
   private:
@@ -147,6 +147,11 @@ class FailureDetector {
         Duration silence_min{};
         Duration silence_max{};
         Instant until{};
+
+        template <class A>
+        void archive(A& a) {
+            a(heartbeat_interval, silence_min, silence_max, until);
+        }
     };
     std::optional<Former> former_{};
     std::vector<base::NodeId> nodes_;

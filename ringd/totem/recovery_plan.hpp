@@ -10,7 +10,7 @@
 namespace totem {
 
 struct RecoveryPlan {
-    NodeSet transitional{};      // Members of the new ring that come from our old one, with us.
+    NodeSet transitional{};  // Members of the new ring that come from our old one, with us.
     // Whose messages behind a gap are delivered: theirs, and of those to whom one of them is
     // obliged since an earlier recovery (Totem section 5, the obligation set).
     NodeSet delivered_with{};

@@ -29,7 +29,8 @@ class Ring {
     // killed: docs/design/0003-resume.md. Only an operational member that is not leaving can.
     [[nodiscard]] bool can_be_archived() const;
     void archive_to(base::ArchiveWriter& writer) const;
-    // None: these bytes are no such state, or that of another node. `config` is that of the Ring that was archived.
+    // None: these bytes are no such state, or that of another node. `config` is that of the Ring
+    // that was archived.
     [[nodiscard]] static std::optional<Ring> restore(const RingConfig& config,
                                                      base::ArchiveReader& reader);
     // What the driver has to know first: the actions that it had carried out.

@@ -36,6 +36,13 @@ struct RingSettings {
     std::size_t queue_bytes_max = std::size_t{4} << 20u;     // Submitted and not yet taken.
 
     bool accelerated = true;
+
+    template <class A>
+    void archive(A& a) {
+        a(token_timeout, token_retransmit, join_interval, consensus_timeout, merge_interval,
+          heartbeat_interval, silence_min, silence_max, probes_to_convict, window_bytes,
+          visit_bytes, accelerated_bytes, queue_bytes_max, accelerated);
+    }
 };
 
 }  // namespace totem

@@ -1,4 +1,5 @@
-// Whatever decodes encodes to bytes that decode to the same, and nothing crashes: an input of ringd's journal.
+// Whatever decodes encodes to bytes that decode to the same, and nothing crashes: an input of
+// ringd's journal.
 #include <algorithm>
 
 #include "common/base/invariant.hpp"

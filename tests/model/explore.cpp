@@ -1,5 +1,6 @@
-// halo_model: all orders of events for two and three members, to a depth that it prints. Every story
-// ends well, whatever was chosen before, and must then obey each rule of the simulator's checkers.
+// halo_model: all orders of events for two and three members, to a depth that it prints. Every
+// story ends well, whatever was chosen before, and must then obey each rule of the simulator's
+// checkers.
 #include <cstdio>
 #include <cstdlib>
 #include <string>

@@ -18,8 +18,8 @@ totem::RingConfig settings(std::size_t self, std::size_t nodes) {
     config.self = base::NodeId{static_cast<std::uint32_t>(self + 1)};
     for (std::size_t i = 0; i < nodes; ++i) {
         if (i == self) continue;
-        config.peers.push_back({.node = base::NodeId{static_cast<std::uint32_t>(i + 1)},
-                                .links = {totem::LinkId{0}}});
+        config.peers.push_back(
+            {.node = base::NodeId{static_cast<std::uint32_t>(i + 1)}, .links = {totem::LinkId{0}}});
     }
     // Few deadlines: each is a step of time that somebody may choose.
     config.token_timeout = milliseconds(90);
@@ -87,8 +87,8 @@ void World::start(Node& node) {
     node.submitted = 0;
     node.audience.clear();
     note(node.who, sim::Started{node.durable});
-    node.ring.emplace(settings(index_of(node.who.node), nodes_.size()), node.durable,
-                      node.who.life, now_);
+    node.ring.emplace(settings(index_of(node.who.node), nodes_.size()), node.durable, node.who.life,
+                      now_);
     step(node, totem::DeadlinePassed{});
 }
 
@@ -103,8 +103,7 @@ void World::take(const Choice& choice) {
             break;
         case Choice::What::Submit: {
             const sim::MessageId message{.sender = node.who, .number = ++node.submitted};
-            const auto guarantee =
-                choice.safe ? totem::Guarantee::Safe : totem::Guarantee::Agreed;
+            const auto guarantee = choice.safe ? totem::Guarantee::Safe : totem::Guarantee::Agreed;
             note(node.who, sim::Sent{.number = message.number,
                                      .guarantee = guarantee,
                                      .urgent = false,
@@ -125,10 +124,9 @@ void World::take(const Choice& choice) {
                 if (other == choice.at) continue;
                 line(other, choice.at).clear();
                 line(choice.at, other)
-                    .emplace_back(totem::PeerEvidence{
-                        .peer = node.who.node,
-                        .link = totem::LinkId{0},
-                        .kind = totem::PeerEvidence::Kind::Obituary});
+                    .emplace_back(totem::PeerEvidence{.peer = node.who.node,
+                                                      .link = totem::LinkId{0},
+                                                      .kind = totem::PeerEvidence::Kind::Obituary});
             }
             break;
         case Choice::What::Restart:
@@ -209,8 +207,8 @@ void World::wait() {
     if (!next) return;
     now_ = std::max(now_ + std::chrono::microseconds(1), *next);
     for (Node& node : nodes_) {
-        const bool is_due = node.ring && node.ring->next_deadline() &&
-                            *node.ring->next_deadline() <= now_;
+        const bool is_due =
+            node.ring && node.ring->next_deadline() && *node.ring->next_deadline() <= now_;
         if (is_due) step(node, totem::DeadlinePassed{});
         deliver_beats();
     }

@@ -17,7 +17,8 @@ auto delivered_up_to(std::size_t member, std::uint64_t seq) {
 }
 
 auto state_of(std::size_t member, std::string_view state) {
-    return [=](const model::World& world) { return world.ring(member - 1).status().state == state; };
+    return
+        [=](const model::World& world) { return world.ring(member - 1).status().state == state; };
 }
 
 }  // namespace
@@ -29,7 +30,8 @@ TEST_CASE("three who start together form one ring, and each learns of nobody els
     CHECK(tale.broken_rules() == "");
 }
 
-TEST_CASE("TOCS 3: an agreed message comes when it is next, a safe one when all are known to have it") {
+TEST_CASE(
+    "TOCS 3: an agreed message comes when it is next, a safe one when all are known to have it") {
     Tale tale(3);
     tale.settle();
     (void)tale.heard();
@@ -40,8 +42,8 @@ TEST_CASE("TOCS 3: an agreed message comes when it is next, a safe one when all 
     const auto data_to_3 = [](std::size_t, std::size_t to, PacketType what) {
         return to == 3 && what == PacketType::Data;
     };
-    REQUIRE(tale.go_on(
-        [rounds = 0](const model::World&) mutable { return ++rounds > 40; }, data_to_3));
+    REQUIRE(
+        tale.go_on([rounds = 0](const model::World&) mutable { return ++rounds > 40; }, data_to_3));
     CHECK(tale.heard() == R"()");
 
     tale.settle();
@@ -49,7 +51,8 @@ TEST_CASE("TOCS 3: an agreed message comes when it is next, a safe one when all 
     CHECK(tale.broken_rules() == "");
 }
 
-TEST_CASE("EVS 2: who is cut off delivers the rest among those who come along, and so do the others") {
+TEST_CASE(
+    "EVS 2: who is cut off delivers the rest among those who come along, and so do the others") {
     Tale tale(3);
     tale.settle();
     (void)tale.heard();
@@ -57,12 +60,12 @@ TEST_CASE("EVS 2: who is cut off delivers the rest among those who come along, a
     // Of two safe messages the first is on its way when member 3's cable is pulled.
     tale.send(1, true);
     tale.send(2, true);
-    REQUIRE(tale.go_on([](const model::World& world) {
-        return world.ring(2).status().seq >= totem::Seq{1};
-    }));
+    REQUIRE(tale.go_on(
+        [](const model::World& world) { return world.ring(2).status().seq >= totem::Seq{1}; }));
     tale.cut_off(3);
     REQUIRE(tale.go_on([](const model::World& world) {
-        return world.ring(0).status().members.size() == 2 && world.ring(2).status().members.size() == 1;
+        return world.ring(0).status().members.size() == 2 &&
+               world.ring(2).status().members.size() == 1;
     }));
     CHECK(tale.heard() == R"()");
 
@@ -88,8 +91,8 @@ TEST_CASE("TOCS 5: who said that it is complete delivers what the others then ma
             return from == 3 && what == PacketType::Data;
         }));
     tale.crash(3);
-    // 2 is the first to see that both are complete: it delivers 2.1 as safe, for 1 as well, and dies
-    // before 1 learns of it.
+    // 2 is the first to see that both are complete: it delivers 2.1 as safe, for 1 as well, and
+    // dies before 1 learns of it.
     REQUIRE(tale.go_on(state_of(2, "operational")));
     REQUIRE(tale.go_on(state_of(2, "recovery")));
     const auto from_2 = [](std::size_t from, std::size_t, PacketType what) {

@@ -1,5 +1,5 @@
-// Simulated processes that are killed and go on from their journals, as ringd would: what counts, what
-// is done again, and what others have to say again.
+// Simulated processes that are killed and go on from their journals, as ringd would: what counts,
+// what is done again, and what others have to say again.
 #include "common/base/archive.hpp"
 #include "ringd/resume/input.hpp"
 #include "tests/sim/cluster.hpp"

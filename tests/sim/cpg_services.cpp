@@ -247,9 +247,8 @@ void CpgServices::judge(Report& report, std::size_t entry) {
         if (&node != first) continue;
         for (const std::string& member : groups) {
             const bool lives = std::ranges::any_of(programs_, [&](const CpgProgram& program) {
-                return program.is_alive &&
-                       member.ends_with(std::to_string(program.node.value()) + ":" +
-                                        std::to_string(program.pid));
+                return program.is_alive && member.ends_with(std::to_string(program.node.value()) +
+                                                            ":" + std::to_string(program.pid));
             });
             if (!lives) report.add("G9", entry, "a ghost: " + member);
         }

@@ -97,8 +97,8 @@ struct Flood {
     std::size_t size = 0;
 };
 
-// The process is killed with -9 at this point of its next step, and another goes on from its journal
-// at the end (docs/design/0003-resume.md).
+// The process is killed with -9 at this point of its next step, and another goes on from its
+// journal at the end (docs/design/0003-resume.md).
 struct Kill {
     enum class Point : std::uint8_t {
         Appended,   // The input is in the journal and does not count.

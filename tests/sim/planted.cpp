@@ -69,16 +69,17 @@ Verdict try_actions(const PlantedInActions& planted, std::uint64_t seed) {
 
 Verdict try_groups(const PlantedInGroups& planted, std::uint64_t seed) {
     return try_apart(planted.what, planted.rule, seed, [&] {
-        return run(draw_plan({.seed = seed, .profile = Profile::Mixed, .nodes = {},
-                              .with_services = true}),
-                   {}, planted.plant());
+        return run(
+            draw_plan(
+                {.seed = seed, .profile = Profile::Mixed, .nodes = {}, .with_services = true}),
+            {}, planted.plant());
     });
 }
 
 Verdict try_resume(const PlantedInResume& planted, std::uint64_t seed) {
     return try_apart(planted.what, planted.rule, seed, [&] {
-        Plan plan = draw_plan(
-            {.seed = seed, .profile = Profile::Calm, .nodes = {}, .with_kills = true});
+        Plan plan =
+            draw_plan({.seed = seed, .profile = Profile::Calm, .nodes = {}, .with_kills = true});
         plan.wrong = planted.wrong;
         return run(plan);
     });

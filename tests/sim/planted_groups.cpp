@@ -1,5 +1,5 @@
-// Planted faults of closed process groups: what a cpgd tells its clients, or takes from the ring, is
-// not what its core made or should have got.
+// Planted faults of closed process groups: what a cpgd tells its clients, or takes from the ring,
+// is not what its core made or should have got.
 #include <algorithm>
 #include <map>
 #include <memory>
@@ -69,7 +69,8 @@ CpgTamper repeat_messages() {
     return {.actions = [=](NodeIndex, Actions& actions) {
         for (cpg::Action& action : actions) {
             api::SessionEvent* event = event_of(action);
-            auto* delivered = event == nullptr ? nullptr : std::get_if<api::Delivered>(&event->what);
+            auto* delivered =
+                event == nullptr ? nullptr : std::get_if<api::Delivered>(&event->what);
             if (delivered == nullptr) continue;
             const auto before = last->find(std::get<cpg::SendToClient>(action).connection);
             const bool is_due = before != last->end() && ++*count == kSettled;
@@ -109,7 +110,8 @@ CpgTamper misread_messages() {
     return {.actions = [](NodeIndex node, Actions& actions) {
         for (cpg::Action& action : actions) {
             api::SessionEvent* event = node == 0 ? event_of(action) : nullptr;
-            auto* delivered = event == nullptr ? nullptr : std::get_if<api::Delivered>(&event->what);
+            auto* delivered =
+                event == nullptr ? nullptr : std::get_if<api::Delivered>(&event->what);
             if (delivered != nullptr) delivered->payload = with_other_end(delivered->payload);
         }
     }};
@@ -134,18 +136,20 @@ std::vector<PlantedInGroups> planted_in_groups() {
              return a.node == b.node && a.pid == b.pid && a.handle == b.handle;
          })},
         {"a sender does not see its own message", "E3", overlook_a_batch},
-        {"a member is forgotten", "G1", at_one<Confchg>(kSettled,
-                                                        [](Confchg& it) {
-                                                            if (it.members.size() < 3) return false;
-                                                            it.members.erase(it.members.begin());
-                                                            return true;
-                                                        })},
-        {"who left is still there", "G1", at_one<Confchg>(kSettled,
-                                                          [](Confchg& it) {
-                                                              if (it.left.empty()) return false;
-                                                              it.members.push_back(it.left.back());
-                                                              return true;
-                                                          })},
+        {"a member is forgotten", "G1",
+         at_one<Confchg>(kSettled,
+                         [](Confchg& it) {
+                             if (it.members.size() < 3) return false;
+                             it.members.erase(it.members.begin());
+                             return true;
+                         })},
+        {"who left is still there", "G1",
+         at_one<Confchg>(kSettled,
+                         [](Confchg& it) {
+                             if (it.left.empty()) return false;
+                             it.members.push_back(it.left.back());
+                             return true;
+                         })},
         {"the first event is no own join", "G2",
          at_one<Confchg>(5,
                          [](Confchg& it) {
@@ -153,11 +157,12 @@ std::vector<PlantedInGroups> planted_in_groups() {
                              it.joined.front().reason = Reason::NodeUp;
                              return it.members.size() == 1;
                          })},
-        {"a message comes from a stranger", "G3", at_one<Delivered>(kSettled,
-                                                                    [](Delivered& it) {
-                                                                        it.pid += 1'000'000;
-                                                                        return true;
-                                                                    })},
+        {"a message comes from a stranger", "G3",
+         at_one<Delivered>(kSettled,
+                           [](Delivered& it) {
+                               it.pid += 1'000'000;
+                               return true;
+                           })},
         {"the clients of one node read other messages", "G4", misread_messages},
         {"a node comes back with a reason to go", "G5",
          at_one<Confchg>(1,
@@ -174,22 +179,23 @@ std::vector<PlantedInGroups> planted_in_groups() {
                                                 .reason = Reason::ProcDown});
                              return true;
                          })},
-        {"a member goes for no reason", "G6", at_one<Confchg>(kSettled,
-                                                              [](Confchg& it) {
-                                                                  if (it.left.empty()) return false;
-                                                                  it.left.front().reason =
-                                                                      Reason::Undefined;
-                                                                  return true;
-                                                              })},
+        {"a member goes for no reason", "G6",
+         at_one<Confchg>(kSettled,
+                         [](Confchg& it) {
+                             if (it.left.empty()) return false;
+                             it.left.front().reason = Reason::Undefined;
+                             return true;
+                         })},
         {"the totem confchg overtakes the groups'", "G7",
          swapped<Confchg, TotemConfchg>([](const Confchg& a, const TotemConfchg& b) {
              return a.handle == b.handle && has_reason(a.joined, Reason::NodeUp);
          })},
-        {"a totem confchg of a ring that is over", "G7", at_one<TotemConfchg>(kSettled,
-                                                                              [](TotemConfchg& it) {
-                                                                                  it.ring.seq = 0;
-                                                                                  return true;
-                                                                              })},
+        {"a totem confchg of a ring that is over", "G7",
+         at_one<TotemConfchg>(kSettled,
+                              [](TotemConfchg& it) {
+                                  it.ring.seq = 0;
+                                  return true;
+                              })},
         {"a batch is lost on its way to the ring", "L1", lose_a_batch_to_the_ring},
     };
 }

@@ -58,7 +58,7 @@ class Services {
 
     // ---- the course of the run
     virtual void begin() = 0;
-    virtual void calm_down() = 0;     // No more faults of theirs; what was down comes up.
+    virtual void calm_down() = 0;  // No more faults of theirs; what was down comes up.
     virtual void send_once_more() = 0;
     [[nodiscard]] virtual bool is_at_rest() const = 0;
     virtual void judge(Report& report, std::size_t entry) = 0;

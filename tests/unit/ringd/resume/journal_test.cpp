@@ -1,10 +1,11 @@
+#include "ringd/resume/journal.hpp"
+
 #include <doctest/doctest.h>
 
 #include <algorithm>
 #include <memory>
 
 #include "ringd/resume/input.hpp"
-#include "ringd/resume/journal.hpp"
 
 namespace {
 
@@ -117,7 +118,9 @@ TEST_CASE("what can't be proven to be ours and fresh is not used") {
         CHECK(Journal::read(memory.bytes(), {.build = 1, .boot = 2, .settings = 9}, at(1), kAgeMax)
                   .error() == Unusable::OtherStamp);
     }
-    SUBCASE("too old") { CHECK(left(memory, 1001).error() == Unusable::TooOld); }
+    SUBCASE("too old") {
+        CHECK(left(memory, 1001).error() == Unusable::TooOld);
+    }
     SUBCASE("of the future: another boot's clock") {
         CHECK(left(memory, -1).error() == Unusable::TooOld);
     }

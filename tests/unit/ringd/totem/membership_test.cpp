@@ -186,10 +186,11 @@ TEST_CASE("each message that somebody lacks is sent by one who holds it") {
 TEST_CASE("what one of them owes to somebody who is gone, all of them deliver") {
     const base::RingId one{.seq = 5, .representative = NodeId{1}};
     const base::RingId other{.seq = 4, .representative = NodeId{4}};
-    totem::CommitToken token{.ring = {.seq = 6, .representative = NodeId{1}},
-                             .hop = 3,
-                             .members = {NodeId{1}, NodeId{2}, NodeId{4}},
-                             .entries = {entry(one, 3, {}), entry(one, 3, {}), entry(other, 9, {})}};
+    totem::CommitToken token{
+        .ring = {.seq = 6, .representative = NodeId{1}},
+        .hop = 3,
+        .members = {NodeId{1}, NodeId{2}, NodeId{4}},
+        .entries = {entry(one, 3, {}), entry(one, 3, {}), entry(other, 9, {})}};
     token.entries[1].obliged_to = {NodeId{2}, NodeId{3}};
     for (const std::uint32_t node : {1u, 2u}) {
         const totem::RecoveryPlan plan = totem::plan_recovery(token, NodeId{node});

@@ -28,12 +28,13 @@ Ring operational_ring() {
             ring.step(at(2), totem::RingStored{store->ring}, actions);
     }
     for (std::uint64_t number = 1; number <= 2; ++number) {
-        ring.step(at(3),
-                  totem::Submitted{.number = number,
-                                   .guarantee = totem::Guarantee::Agreed,
-                                   .urgent = false,
-                                   .payload = base::Buffer::copy_of(std::vector(300, std::byte{1}))},
-                  actions);
+        ring.step(
+            at(3),
+            totem::Submitted{.number = number,
+                             .guarantee = totem::Guarantee::Agreed,
+                             .urgent = false,
+                             .payload = base::Buffer::copy_of(std::vector(300, std::byte{1}))},
+            actions);
     }
     return ring;
 }
