@@ -263,8 +263,9 @@ class ArchiveReader {
     }
     template <class... Ts>
     void read(std::variant<Ts...>& value) {
-        const std::size_t index = size();
-        std::size_t at = 0;
+        std::uint64_t index = 0;
+        read(index);
+        std::uint64_t at = 0;
         bool known = false;
         const auto attempt = [&]<class T>(std::type_identity<T>) {
             if (at++ != index || !ok_) return;
