@@ -45,7 +45,9 @@ bool MessageStore::restore(std::vector<std::pair<Seq, Message>> held) {
     if (aru_ < released_ || high_ < aru_ || high_.value() - released_.value() > kSlotsMax) {
         return false;
     }
-    if (high_ > released_) grow_to(high_.value() - released_.value());
+    if (high_ > released_) {
+        slots_.resize(std::bit_ceil(std::max(high_.value() - released_.value(), kSlotsAtFirst)));
+    }
     for (auto& [seq, message] : held) {
         if (seq <= released_ || seq > high_ || message.packet.empty()) return false;
         slots_[slot(seq)] = std::move(message);
