@@ -215,6 +215,31 @@ bool CpgServices::is_at_rest(const CpgNode& node) const {
            });
 }
 
+std::string CpgServices::state_of(const CpgNode& node) const {
+    std::string text = "node " + std::to_string(node.node.value());
+    if (!node.cpgd) return text + " without cpgd";
+    const cpg::Status status = node.cpgd->core.status();
+    const auto add = [&](const char* name, std::uint64_t value) {
+        text += std::string(" ") + name + " " + std::to_string(value);
+    };
+    add("attached", status.is_attached ? 1 : 0);
+    add("synchronised", status.is_synchronised ? 1 : 0);
+    add("exchanging", status.is_exchanging ? 1 : 0);
+    add("pending", status.pending_records);
+    add("unordered", status.unordered_batches);
+    add("inbox", node.cpgd->inbox.size());
+    add("submissions", node.cpgd->submissions.size());
+    add("outstanding", node.cpgd->attachment.outstanding_bytes());
+    for (const cpg::SessionStatus& session : status.sessions) {
+        add("; session of", session.kernel_pid);
+        add("connected", session.is_connected ? 1 : 0);
+        add("events", session.events);
+        add("acknowledged", session.acknowledged);
+        add("outstanding", session.outstanding_bytes);
+    }
+    return text;
+}
+
 bool CpgServices::is_at_rest(const CpgProgram& program) const {
     return !program.is_alive || !nodes_[program.at].streams ||
            (program.is_welcome && !program.request);
@@ -234,6 +259,16 @@ std::vector<std::string> CpgServices::groups_of(const CpgNode& node) const {
 void CpgServices::judge(Report& report, std::size_t entry) {
     for (const std::string& fault : checker_.faults()) {
         report.add(rule_of(fault), entry, fault);
+    }
+    for (const CpgNode& node : nodes_) {
+        if (!is_at_rest(node)) report.add("L1", entry, "no rest: " + state_of(node));
+    }
+    for (const CpgProgram& program : programs_) {
+        if (is_at_rest(program)) continue;
+        report.add("L1", entry,
+                   "no rest: program " + std::to_string(program.pid) + " on node " +
+                       std::to_string(program.node.value()) +
+                       (program.is_welcome ? ", unanswered" : ", not welcome"));
     }
     const CpgNode* first = nullptr;
     for (const CpgNode& node : nodes_) {

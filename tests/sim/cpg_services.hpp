@@ -77,6 +77,7 @@ class CpgServices final : public Services {
     void act_on_node(CpgNode& node, std::uint64_t choice);
     [[nodiscard]] bool is_at_rest(const CpgNode& node) const;
     [[nodiscard]] bool is_at_rest(const CpgProgram& program) const;
+    [[nodiscard]] std::string state_of(const CpgNode& node) const;
     [[nodiscard]] std::vector<std::string> groups_of(const CpgNode& node) const;
 
     Stage& stage_;
