@@ -1,6 +1,6 @@
 // What a killed ringd leaves to the next one: a checkpoint of its cores and every input since, in
 // memory that outlives the process. Pure: who maps the memory is not its concern. The rules and
-// why: docs/design/0003-resume.md.
+// why: docs/design/0004-resume.md.
 //
 // A writer appends the inputs that it is about to step, steps them, calls commit(), carries out
 // what the cores want, and calls done(). Killed at any instruction it leaves a memory of which

@@ -105,7 +105,7 @@ class Switch {
     [[nodiscard]] Status status() const;
 
     // Its whole state as bytes, for a process that goes on when this one is killed:
-    // docs/design/0003-resume.md. Needs: take_outputs() has just been called.
+    // docs/design/0004-resume.md. Needs: take_outputs() has just been called.
     void archive_to(base::ArchiveWriter& writer) const;
     // None: these bytes are no such state. Its connections are those that were; say closed() for
     // what is gone.

@@ -26,7 +26,7 @@ class Ring {
     Ring(const RingConfig& config, base::RingId last_ring, std::uint64_t seed, Instant now);
 
     // Its whole state as bytes, for a process that goes on as the same member when this one is
-    // killed: docs/design/0003-resume.md. Only an operational member that is not leaving can.
+    // killed: docs/design/0004-resume.md. Only an operational member that is not leaving can.
     [[nodiscard]] bool can_be_archived() const;
     void archive_to(base::ArchiveWriter& writer) const;
     // None: these bytes are no such state, or that of another node. `config` is that of the Ring

@@ -98,7 +98,7 @@ struct Flood {
 };
 
 // The process is killed with -9 at this point of its next step, and another goes on from its
-// journal at the end (docs/design/0003-resume.md).
+// journal at the end (docs/design/0004-resume.md).
 struct Kill {
     enum class Point : std::uint8_t {
         Appended,   // The input is in the journal and does not count.

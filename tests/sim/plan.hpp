@@ -72,7 +72,7 @@ struct Plan {
 
     // Stream, cpgd and its clients on every node, instead of messages for their own sake.
     bool has_services = false;
-    // Now and then a core goes on from its own bytes (docs/design/0003-resume.md): that must change
+    // Now and then a core goes on from its own bytes (docs/design/0004-resume.md): that must change
     // nothing.
     bool archives = false;
     // Processes keep a journal, are killed and go on from it.
