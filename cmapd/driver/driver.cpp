@@ -183,7 +183,11 @@ void Driver::commit() {
 }
 
 void Driver::send_submissions() {
-    while (!submissions_.empty() && stream_->fits(submissions_.front().payload.size())) {
+    const auto fits = [this](const cmap::Submit& next) {
+        const std::size_t bytes = next.payload.size();
+        return next.urgent ? stream_->fits_urgent(bytes) : stream_->fits(bytes);
+    };
+    while (!submissions_.empty() && fits(submissions_.front())) {
         const cmap::Submit next = std::move(submissions_.front());
         submissions_.pop_front();
         // Safe: what it leads to all who are with us have (cmapd/core/replica.hpp).

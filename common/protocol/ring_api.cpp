@@ -14,6 +14,7 @@ enum class Type : std::uint8_t {
     Submit = 0x02,
     Ack = 0x03,
     Detach = 0x04,
+    Received = 0x05,
     Attached = 0x11,
     Refused = 0x12,
     Taken = 0x13,
@@ -144,6 +145,7 @@ Attached read_attached(FrameReader& reader, const FrameHeader& header) {
     attached.self = read_node(reader);
     attached.taken = reader.read<std::uint64_t>();
     attached.window_bytes = reader.read<std::uint64_t>();
+    attached.event_bytes = reader.read<std::uint64_t>();
     attached.last_ordinary = reader.read<std::uint64_t>();
     attached.last_urgent = reader.read<std::uint64_t>();
     return attached;
@@ -256,6 +258,11 @@ void write(FrameWriter& writer, const Ack& ack) {
     writer.write(ack.applied.value());
 }
 
+void write(FrameWriter& writer, const Received& received) {
+    write_header(writer, Type::Received);
+    writer.write(received.event.value());
+}
+
 void write(FrameWriter& writer, const Detach&) {
     write_header(writer, Type::Detach);
 }
@@ -265,6 +272,7 @@ void write(FrameWriter& writer, const Attached& attached) {
     write_node(writer, attached.self);
     writer.write(attached.taken);
     writer.write(attached.window_bytes);
+    writer.write(attached.event_bytes);
     writer.write(attached.last_ordinary);
     writer.write(attached.last_urgent);
 }
@@ -359,6 +367,11 @@ base::Expected<ServiceFrame, FrameError> decode_service_frame(const base::Buffer
             allow_flags(reader, header, 0);
             const Ack ack{.applied = Cursor{reader.read<std::uint64_t>()}};
             return finished<ServiceFrame>(reader, ack);
+        }
+        case Type::Received: {
+            allow_flags(reader, header, 0);
+            const Received received{.event = Cursor{reader.read<std::uint64_t>()}};
+            return finished<ServiceFrame>(reader, received);
         }
         case Type::Detach:
             allow_flags(reader, header, 0);

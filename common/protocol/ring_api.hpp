@@ -47,6 +47,10 @@ struct Attach {
 // there, and what it had submitted is ordered without it.
 inline constexpr std::uint64_t kSubmittedUnknown = UINT64_MAX;
 
+// Urgent payload that may be outstanding beside the window, which it does not count in: when the
+// window is 0 the members wait for what is urgent. A whole state of a service in large clusters.
+inline constexpr std::size_t kUrgentBytesMax = std::size_t{8} << 20u;
+
 // One item to be ordered. Numbers count from 1 in an incarnation; a number that ringd has is
 // dropped, so a service that reconnects submits again all that was not Taken.
 //
@@ -66,10 +70,16 @@ struct Ack {
     Cursor applied{};
 };
 
+// All events up to `event` have left the socket, so others may come; they are still kept. Due when
+// a quarter of Attached::event_bytes came since the last one or the last Ack.
+struct Received {
+    Cursor event{};
+};
+
 // The service ends for good on this node: the others see it leave the view, in order.
 struct Detach {};
 
-using ServiceFrame = std::variant<Attach, Submit, Ack, Detach>;
+using ServiceFrame = std::variant<Attach, Submit, Ack, Received, Detach>;
 
 // ---------------------------------------------------------------- ringd → service
 
@@ -79,6 +89,7 @@ struct Attached {
     bool resumed = false;            // The stream goes on after `applied`. Else: starts at event 1.
     std::uint64_t taken = 0;         // Highest submission up to which all have their place.
     std::uint64_t window_bytes = 0;  // Bytes of submitted payload that may be outstanding.
+    std::uint64_t event_bytes = 0;  // Sent at most beyond what is Received, but for the last event.
     // The last submissions of this incarnation that ringd has, ordinary and urgent; 0: none.
     std::uint64_t last_ordinary = 0;
     std::uint64_t last_urgent = 0;

@@ -5,6 +5,25 @@
 #include "common/base/invariant.hpp"
 
 namespace ring {
+namespace {
+
+// Credit is given when this part of it is used.
+constexpr std::size_t kCreditsAWindow = 4;
+
+// About the bytes of its frame, not fewer.
+std::size_t bytes_of(const protocol::Event& event) {
+    constexpr std::size_t kHeaderBytes = 64;
+    if (const auto* batch = std::get_if<protocol::Batch>(&event.what))
+        return kHeaderBytes + batch->payload.size();
+    if (const auto* view = std::get_if<protocol::View>(&event.what)) {
+        const std::size_t nodes =
+            view->left.size() + view->joined.size() + view->ring_members.size();
+        return kHeaderBytes + nodes * 4 + view->members.size() * 12;
+    }
+    return kHeaderBytes + std::get<protocol::Transitional>(event.what).members.size() * 4;
+}
+
+}  // namespace
 
 Attachment::Attachment(std::string channel, const ResumePoint& from)
     : channel_(std::move(channel)),
@@ -27,6 +46,8 @@ base::Buffer Attachment::hello() const {
 void Attachment::attached(const protocol::Attached& attached, std::vector<ServiceMessage>& again) {
     is_attached_ = true;
     window_bytes_ = attached.window_bytes;
+    event_bytes_ = attached.event_bytes;
+    untold_bytes_ = 0;
     if (!submitted_is_known_) {
         submitted_is_known_ = true;
         last_ordinary_ = attached.last_ordinary;
@@ -53,11 +74,12 @@ void Attachment::taken(const protocol::Taken& taken) {
 void Attachment::received(const protocol::Event& event) {
     INVARIANT(event.cursor.value() == received_.value() + 1);
     received_ = event.cursor;
+    untold_bytes_ += bytes_of(event);
 }
 
 void Attachment::settle(std::uint64_t taken) {
     while (!waiting_.empty() && waiting_.front().number <= taken) {
-        outstanding_bytes_ -= waiting_.front().message.payload.size();
+        outstanding(waiting_.front().urgent) -= waiting_.front().message.payload.size();
         waiting_.pop_front();
     }
 }
@@ -74,8 +96,14 @@ bool Attachment::fits(std::size_t payload_bytes) const {
     return outstanding_bytes_ == 0 || payload_bytes <= room();
 }
 
+bool Attachment::fits_urgent(std::size_t payload_bytes) const {
+    if (!is_attached_) return false;
+    return outstanding_urgent_bytes_ == 0 ||
+           outstanding_urgent_bytes_ + payload_bytes <= protocol::kUrgentBytesMax;
+}
+
 ServiceMessage Attachment::submit(base::Buffer payload, bool safe, bool urgent) {
-    INVARIANT(fits(payload.size()));
+    INVARIANT(urgent ? fits_urgent(payload.size()) : fits(payload.size()));
     std::uint64_t& after = urgent ? last_urgent_ : last_ordinary_;
     const protocol::Submit submit{.number = ++submitted_,
                                   .after = after,
@@ -85,10 +113,10 @@ ServiceMessage Attachment::submit(base::Buffer payload, bool safe, bool urgent) 
                                   .channel = channel_,
                                   .payload = std::move(payload)};
     after = submit.number;
-    outstanding_bytes_ += submit.payload.size();
+    outstanding(urgent) += submit.payload.size();
     ServiceMessage message{.head = protocol::encode_header(protocol::ServiceFrame{submit}),
                            .payload = submit.payload};
-    waiting_.push_back({.number = submit.number, .message = message});
+    waiting_.push_back({.number = submit.number, .urgent = urgent, .message = message});
     return message;
 }
 
@@ -96,7 +124,15 @@ std::optional<base::Buffer> Attachment::acknowledge(protocol::Cursor applied) {
     INVARIANT(applied <= received_);
     if (applied <= acknowledged_ || !is_attached_) return std::nullopt;
     acknowledged_ = applied;
+    if (applied == received_) untold_bytes_ = 0;
     return protocol::encode(protocol::ServiceFrame{protocol::Ack{.applied = applied}});
+}
+
+std::optional<base::Buffer> Attachment::give_credit() {
+    if (!is_attached_ || untold_bytes_ == 0) return std::nullopt;
+    if (untold_bytes_ < event_bytes_ / kCreditsAWindow) return std::nullopt;
+    untold_bytes_ = 0;
+    return protocol::encode(protocol::ServiceFrame{protocol::Received{.event = received_}});
 }
 
 }  // namespace ring

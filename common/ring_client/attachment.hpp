@@ -45,40 +45,53 @@ class Attachment {
     void received(const protocol::Event& event);
 
     // ---- what the service says
-    // Bytes of payload that may be submitted now; 0 while not attached.
+    // Bytes of payload that is not urgent and may be submitted now; 0 while not attached.
     [[nodiscard]] std::size_t room() const;
     // A payload larger than the room is taken when nothing else is outstanding.
     [[nodiscard]] bool fits(std::size_t payload_bytes) const;
+    // What is urgent has room of its own: the others may wait for it while the window is 0.
+    [[nodiscard]] bool fits_urgent(std::size_t payload_bytes) const;
     // Needs: it fits.
     ServiceMessage submit(base::Buffer payload, bool safe, bool urgent);
+    // That the events so far have been taken, when ringd is to know that. Ask once a turn.
+    std::optional<base::Buffer> give_credit();
     // Nothing when there is nothing new to say, or nobody to say it to.
     std::optional<base::Buffer> acknowledge(protocol::Cursor applied);
 
     [[nodiscard]] bool is_attached() const { return is_attached_; }
     [[nodiscard]] protocol::Incarnation incarnation() const { return incarnation_; }
-    [[nodiscard]] std::size_t outstanding_bytes() const { return outstanding_bytes_; }
+    [[nodiscard]] std::size_t outstanding_bytes() const {
+        return outstanding_bytes_ + outstanding_urgent_bytes_;
+    }
     [[nodiscard]] std::uint64_t submitted() const { return submitted_; }
 
   private:
     // Submitted and not Taken.
     struct Waiting {
         std::uint64_t number = 0;
+        bool urgent = false;
         ServiceMessage message;
     };
 
     void settle(std::uint64_t taken);
+    [[nodiscard]] std::size_t& outstanding(bool urgent) {
+        return urgent ? outstanding_urgent_bytes_ : outstanding_bytes_;
+    }
 
     std::string channel_;
     protocol::Incarnation incarnation_{};
     bool is_attached_ = false;
     protocol::Cursor received_{};  // Of the last event that was given.
     protocol::Cursor acknowledged_{};
+    std::size_t event_bytes_ = 0;     // Attached::event_bytes
+    std::size_t untold_bytes_ = 0;    // Of events since ringd was last told what came.
     bool submitted_is_known_ = true;  // Not after a restart, until ringd has told.
     std::uint64_t submitted_ = 0;
     std::uint64_t last_ordinary_ = 0;
     std::uint64_t last_urgent_ = 0;
     std::size_t window_bytes_ = 0;
     std::size_t outstanding_bytes_ = 0;
+    std::size_t outstanding_urgent_bytes_ = 0;
     std::deque<Waiting> waiting_;
 };
 

@@ -20,6 +20,10 @@ constexpr base::Duration kRetryMax = std::chrono::milliseconds(500);
 // Reads in one turn, so that the clients get theirs while the stream is at full speed.
 constexpr int kReadsATurn = 4;
 
+// Above what may be outstanding and is said again at once: the window, what is urgent, and an item
+// of any size of both.
+constexpr std::size_t kQueueBytesMax = std::size_t{64} << 20u;
+
 protocol::Incarnation fresh_incarnation() {
     std::uint64_t number = 0;
     while (number == 0) {
@@ -57,8 +61,9 @@ void StreamClient::connect() {
     if (!socket) return disconnect(socket.error().text());
     if (const auto known = zmtp::check_listener(socket->get()); !known)
         return disconnect(known.error().text());
-    connection_ = std::make_unique<zmtp::Connection>(std::move(*socket), zmtp::Side::Connecting,
-                                                     zmtp::Limits{});
+    connection_ =
+        std::make_unique<zmtp::Connection>(std::move(*socket), zmtp::Side::Connecting,
+                                           zmtp::Limits{.queue_bytes_max = kQueueBytesMax});
     auto added =
         loop_.add(connection_->fd(), EPOLLIN, [this](std::uint32_t events) { read(events); });
     if (!added) {
@@ -110,6 +115,7 @@ void StreamClient::write(const base::Buffer& head, const base::Buffer& body) {
 
 void StreamClient::flush() {
     if (!connection_) return;
+    if (const auto credit = attachment_.give_credit()) write(*credit);
     if (!connection_->wants_write()) return;
     if (!connection_->flush()) return disconnect("ringd closed the connection");
     // The descriptor is watched, so only memory can be missing; the next turn tries again.

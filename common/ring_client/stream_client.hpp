@@ -46,12 +46,16 @@ class StreamClient {
     // after registering what submits there.
     void start();
 
-    // Bytes of payload that may be submitted now. 0: wait for the callback, or not attached.
+    // Bytes of payload that is not urgent and may be submitted now. 0: wait for the callback, or
+    // not attached.
     [[nodiscard]] std::size_t room() const { return attachment_.room(); }
-    // Needs: room() > 0; a payload larger than that is taken when nothing else is outstanding, see
-    // fits(). Gives its number.
+    // Needs: it fits, or fits_urgent when it is urgent; a payload larger than the room does when
+    // nothing else is outstanding. Gives its number.
     std::uint64_t submit(base::Buffer payload, bool safe, bool urgent);
     [[nodiscard]] bool fits(std::size_t bytes) const { return attachment_.fits(bytes); }
+    [[nodiscard]] bool fits_urgent(std::size_t bytes) const {
+        return attachment_.fits_urgent(bytes);
+    }
 
     // Events up to `applied` are done with, for ever: a restart will not ask for them.
     void acknowledge(protocol::Cursor applied);

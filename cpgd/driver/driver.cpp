@@ -161,7 +161,7 @@ void Driver::end_turn() {
     send_submissions();
     std::size_t room = stream_->room();
     for (const cpg::Submit& waiting : submissions_) {
-        room -= std::min(room, waiting.payload.size());
+        if (!waiting.urgent) room -= std::min(room, waiting.payload.size());
     }
     core_.flush(os::now(), room, actions_);
     carry_out();
@@ -177,7 +177,11 @@ void Driver::end_turn() {
 }
 
 void Driver::send_submissions() {
-    while (!submissions_.empty() && stream_->fits(submissions_.front().payload.size())) {
+    const auto fits = [this](const cpg::Submit& next) {
+        const std::size_t bytes = next.payload.size();
+        return next.urgent ? stream_->fits_urgent(bytes) : stream_->fits(bytes);
+    };
+    while (!submissions_.empty() && fits(submissions_.front())) {
         const cpg::Submit next = std::move(submissions_.front());
         submissions_.pop_front();
         (void)stream_->submit(next.payload, next.safe, next.urgent);
@@ -209,8 +213,7 @@ void Driver::deadline_passed() {
 bool Driver::is_snapshot_due(base::Instant now) const {
     if (!unstored_since_ || !core_.can_snapshot()) return false;
     // The first one that serves is early: it tells a life that got on from one that its own
-    // snapshot kills. Before that it is stored too: what is not acknowledged holds back what comes
-    // behind it, and that may be what serving waits for.
+    // snapshot kills. Before that it is stored too: what ringd keeps is bounded.
     if (snapshots_ && !has_lived_ && core_.is_serving()) return true;
     const base::Duration since = now - *unstored_since_;
     if (unstored_bytes_ < kUnstoredBytesMin && since < kUnstoredTimeMin) return false;

@@ -169,7 +169,11 @@ void Driver::end_turn() {
 }
 
 void Driver::send_submissions() {
-    while (!submissions_.empty() && stream_->fits(submissions_.front().payload.size())) {
+    const auto fits = [this](const quorum::Submit& next) {
+        const std::size_t bytes = next.payload.size();
+        return next.urgent ? stream_->fits_urgent(bytes) : stream_->fits(bytes);
+    };
+    while (!submissions_.empty() && fits(submissions_.front())) {
         const quorum::Submit next = std::move(submissions_.front());
         submissions_.pop_front();
         (void)stream_->submit(next.payload, next.safe, next.urgent);

@@ -19,10 +19,22 @@ bool EventLog::acknowledge(protocol::Cursor applied) {
     while (acknowledged_ < applied.value()) {
         const std::size_t bytes = frames_.front().bytes();
         retained_bytes_ -= bytes;
-        in_flight_bytes_ -= bytes;
+        if (received_ > 0) {
+            --received_;
+        } else {
+            in_flight_bytes_ -= bytes;
+        }
         frames_.pop_front();
         --sent_;
         ++acknowledged_;
+    }
+    return true;
+}
+
+bool EventLog::receive(protocol::Cursor event) {
+    if (event.value() > acknowledged_ + sent_) return false;
+    for (; acknowledged_ + received_ < event.value(); ++received_) {
+        in_flight_bytes_ -= frames_[received_].bytes();
     }
     return true;
 }
@@ -31,6 +43,7 @@ bool EventLog::resume(protocol::Cursor applied) {
     if (applied < acknowledged() || applied > last()) return false;
     // It may have applied more than it could acknowledge, and never what was not sent; that can't
     // be told apart here, and does no harm but to itself.
+    received_ = 0;
     sent_ = frames_.size();
     in_flight_bytes_ = retained_bytes_;
     const bool known = acknowledge(applied);
@@ -42,10 +55,10 @@ bool EventLog::resume(protocol::Cursor applied) {
 
 std::optional<EventFrame> EventLog::take_next(std::size_t in_flight_max) {
     if (sent_ == frames_.size()) return std::nullopt;
+    // Also beyond it, by one: a service says what it has when a part of the credit is used up, and
+    // an event larger than what is left must not wait for more.
+    if (in_flight_bytes_ >= in_flight_max) return std::nullopt;
     const EventFrame& frame = frames_[sent_];
-    const bool has_credit =
-        in_flight_bytes_ == 0 || in_flight_bytes_ + frame.bytes() <= in_flight_max;
-    if (!has_credit) return std::nullopt;
     ++sent_;
     in_flight_bytes_ += frame.bytes();
     return frame;
@@ -54,7 +67,7 @@ std::optional<EventFrame> EventLog::take_next(std::size_t in_flight_max) {
 void EventLog::clear() {
     acknowledged_ += frames_.size();
     frames_.clear();
-    sent_ = 0;
+    received_ = sent_ = 0;
     retained_bytes_ = in_flight_bytes_ = 0;
 }
 

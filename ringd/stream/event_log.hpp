@@ -1,5 +1,5 @@
 // The events of one attachment: numbered without a gap, kept until the service acknowledged them,
-// sent as far as it has credit.
+// sent as far as the service has taken them from its socket.
 #pragma once
 
 #include <cstddef>
@@ -32,12 +32,15 @@ class EventLog {
     // False: such an event was never sent. An old acknowledgement changes nothing.
     [[nodiscard]] bool acknowledge(protocol::Cursor applied);
 
+    // The service has them, and they are still kept. False: such an event was never sent.
+    [[nodiscard]] bool receive(protocol::Cursor event);
+
     // The connection is a new one: what comes after `applied` is sent again. False: that is not
     // there (acknowledged and forgotten, or never was).
     [[nodiscard]] bool resume(protocol::Cursor applied);
 
-    // The next event to send while less than `in_flight_max` bytes are sent and not acknowledged;
-    // an event of any size when nothing is.
+    // The next event to send while less than `in_flight_max` bytes are sent and not received: at
+    // most that and one event of any size are under way.
     [[nodiscard]] std::optional<EventFrame> take_next(std::size_t in_flight_max);
 
     void clear();
@@ -51,13 +54,14 @@ class EventLog {
 
     template <class A>
     void archive(A& a) {
-        a(frames_, acknowledged_, sent_, retained_bytes_, in_flight_bytes_);
+        a(frames_, acknowledged_, received_, sent_, retained_bytes_, in_flight_bytes_);
     }
 
   private:
     std::deque<EventFrame> frames_;  // Those after acknowledged_.
     std::uint64_t acknowledged_ = 0;
-    std::size_t sent_ = 0;  // So many of frames_ were sent on this connection.
+    std::size_t received_ = 0;  // So many of frames_ the service has.
+    std::size_t sent_ = 0;      // So many of frames_ were sent on this connection.
     std::size_t retained_bytes_ = 0;
     std::size_t in_flight_bytes_ = 0;
 };

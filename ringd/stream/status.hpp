@@ -16,7 +16,7 @@ struct ServiceStatus {
     protocol::Cursor last{};
     protocol::Cursor applied{};  // Acknowledged.
     std::size_t retained_bytes = 0;
-    std::size_t in_flight_bytes = 0;  // Sent and not acknowledged.
+    std::size_t in_flight_bytes = 0;  // Sent and not received.
     bool slow = false;                // The retention is full; its window is 0.
     std::uint64_t submitted = 0;
     std::uint64_t taken = 0;

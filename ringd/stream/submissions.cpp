@@ -11,7 +11,7 @@ Submissions::Accepted Submissions::accept(const protocol::Submit& submit, base::
     Line& line = this->line(submit.urgent);
     if (submit.number != accepted_ + 1 || submit.after != line.accepted) return Accepted::Broken;
     accepted_ = line.accepted = submit.number;
-    outstanding_bytes_ += submit.payload.size();
+    line.outstanding_bytes += submit.payload.size();
     line.items.push_back({.number = submit.number,
                           .after = submit.after,
                           .safe = submit.safe,
@@ -39,7 +39,7 @@ void Submissions::given_to_ring(bool urgent) {
 void Submissions::placed(std::uint64_t number, bool urgent) {
     Line& line = this->line(urgent);
     if (line.items.empty() || line.items.front().number != number) return;
-    outstanding_bytes_ -= line.items.front().payload_bytes;
+    line.outstanding_bytes -= line.items.front().payload_bytes;
     line.items.pop_front();
     if (line.next > 0) --line.next;
 }

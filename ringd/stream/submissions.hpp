@@ -47,12 +47,17 @@ class Submissions {
     [[nodiscard]] std::uint64_t accepted() const { return accepted_; }
     // The last one accepted that is as urgent; 0: none.
     [[nodiscard]] std::uint64_t last(bool urgent) const { return line(urgent).accepted; }
-    [[nodiscard]] std::size_t outstanding_bytes() const { return outstanding_bytes_; }
+    [[nodiscard]] std::size_t outstanding_bytes() const {
+        return outstanding_bytes(false) + outstanding_bytes(true);
+    }
+    [[nodiscard]] std::size_t outstanding_bytes(bool urgent) const {
+        return line(urgent).outstanding_bytes;
+    }
     [[nodiscard]] bool empty() const { return lines_[0].items.empty() && lines_[1].items.empty(); }
 
     template <class A>
     void archive(A& a) {
-        a(lines_, accepted_, outstanding_bytes_);
+        a(lines_, accepted_);
     }
 
   private:
@@ -60,10 +65,11 @@ class Submissions {
         std::deque<Waiting> items;   // Ascending by number; the front one is placed next.
         std::size_t next = 0;        // All before this one are in the ring.
         std::uint64_t accepted = 0;  // Highest number of this line.
+        std::size_t outstanding_bytes = 0;
 
         template <class A>
         void archive(A& a) {
-            a(items, next, accepted);
+            a(items, next, accepted, outstanding_bytes);
         }
     };
     [[nodiscard]] Line& line(bool urgent) { return lines_[urgent ? 1 : 0]; }
@@ -71,7 +77,6 @@ class Submissions {
 
     std::array<Line, 2> lines_;
     std::uint64_t accepted_ = 0;
-    std::size_t outstanding_bytes_ = 0;
 };
 
 }  // namespace stream

@@ -50,7 +50,7 @@ struct SwitchConfig {
     // way everywhere when the channel stops has its place below that.
     std::size_t retention_bytes_max = std::size_t{32} << 20u;
     std::size_t retention_bytes_hard = std::size_t{96} << 20u;
-    std::size_t in_flight_bytes_max = std::size_t{4} << 20u;  // Sent and not acknowledged.
+    std::size_t in_flight_bytes_max = std::size_t{4} << 20u;  // Sent and not received.
     // Sent to an observer, which acknowledges nothing, and not in its socket yet: more ends it.
     std::size_t observer_bytes_max = std::size_t{16} << 20u;
     Duration grace = std::chrono::seconds(10);  // Without a connection.
@@ -215,6 +215,7 @@ class Switch {
     void on_frame(Instant now, ConnectionId from, Life& life, protocol::Submit& submit,
                   const base::Buffer& frame);
     void on_frame(Instant now, ConnectionId from, Life& life, const protocol::Ack& ack);
+    void on_frame(Instant now, ConnectionId from, Life& life, const protocol::Received& received);
     void refuse(ConnectionId connection, bool afresh, std::string reason);
     void connect(ConnectionId connection, Life& life, bool resumed);
     void end(Life& life, const std::string& reason);

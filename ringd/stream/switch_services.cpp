@@ -40,6 +40,8 @@ void Switch::frame(Instant now, ConnectionId connection, const base::Buffer& fra
         on_frame(now, connection, *life, *submit, frame);
     } else if (const auto* ack = std::get_if<protocol::Ack>(&*decoded)) {
         on_frame(now, connection, *life, *ack);
+    } else if (const auto* received = std::get_if<protocol::Received>(&*decoded)) {
+        on_frame(now, connection, *life, *received);
     } else {
         end(*life, "");
     }
@@ -70,6 +72,7 @@ void Switch::attach(Instant now, ConnectionId connection, const Attach& attach) 
                               .resumed = false,
                               .taken = 0,
                               .window_bytes = 0,
+                              .event_bytes = 0,
                               .last_ordinary = 0,
                               .last_urgent = 0});
     if (ring_ && !exchange_) issue_view(channel, connection, observer);
@@ -130,6 +133,7 @@ void Switch::connect(ConnectionId connection, Life& life, bool resumed) {
                               .resumed = resumed,
                               .taken = life.taken_told,
                               .window_bytes = life.window_told,
+                              .event_bytes = config_.in_flight_bytes_max,
                               .last_ordinary = life.submissions.last(false),
                               .last_urgent = life.submissions.last(true)});
 }
@@ -140,8 +144,9 @@ void Switch::on_frame(Instant now, ConnectionId from, Life& life, protocol::Subm
                       const base::Buffer& frame) {
     const std::string& channel = connections_.at(from).channel;
     const bool is_own = submit.incarnation == life.incarnation && submit.channel == channel;
-    const std::size_t before = life.submissions.outstanding_bytes();
-    const bool fits = before == 0 || before + submit.payload.size() <= config_.window_bytes;
+    const std::size_t before = life.submissions.outstanding_bytes(submit.urgent);
+    const std::size_t bound = submit.urgent ? protocol::kUrgentBytesMax : config_.window_bytes;
+    const bool fits = before == 0 || before + submit.payload.size() <= bound;
     const bool is_known = submit.number <= life.submissions.accepted();
     if (!is_own || frame.size() > totem::kItemBytesMax || (!fits && !is_known) ||
         life.submissions.accept(submit, frame) == Submissions::Accepted::Broken) {
@@ -158,6 +163,13 @@ void Switch::on_frame(Instant now, ConnectionId from, Life& life, const protocol
     }
     const std::string& name = connections_.at(from).channel;
     watch_retention(now, name, channels_.at(name));
+}
+
+void Switch::on_frame(Instant now, ConnectionId from, Life& life,
+                      const protocol::Received& received) {
+    if (life.log.receive(received.event)) return;
+    closed(now, from);
+    refuse(from, false, "received an event that was not sent");
 }
 
 // Long before our service has to be given up, all members stop to send on its channel. They do for

@@ -42,8 +42,12 @@ void CpgServices::start_cpgd(CpgNode& node) {
 void CpgServices::end_cpgd(CpgNode& node) {
     stage_.say(node.index, "cpgd ends");
     if (node.cpgd->ring && node.streams) {
-        node.closed.push_back(*node.cpgd->ring);
-        stage_.wake(node.index);
+        // Behind what it has sent.
+        pass(node.up, [this, &node, connection = *node.cpgd->ring, life = node.ringd_life] {
+            if (!node.streams || node.ringd_life != life) return;
+            node.closed.push_back(connection);
+            stage_.wake(node.index);
+        });
     }
     node.cpgd.reset();
     for (CpgProgram& program : programs_) {
@@ -109,7 +113,7 @@ void CpgServices::turn(CpgNode& node) {
     send_submissions(node);
     std::size_t room = cpgd.attachment.room();
     for (const cpg::Submit& waiting : cpgd.submissions) {
-        room -= std::min(room, waiting.payload.size());
+        if (!waiting.urgent) room -= std::min(room, waiting.payload.size());
     }
     cpgd.core.flush(stage_.now(), room, cpgd.actions);
     carry_out(node);
@@ -127,6 +131,7 @@ void CpgServices::turn(CpgNode& node) {
         }
     }
     if (cpgd.store_at && *cpgd.store_at <= stage_.now()) store(node);
+    if (const auto credit = cpgd.attachment.give_credit()) to_ringd(node, *credit);
     std::optional<base::Instant> next = cpgd.core.next_deadline();
     if (cpgd.store_at && cpgd.core.can_snapshot() && (!next || *cpgd.store_at < *next))
         next = cpgd.store_at;
@@ -233,8 +238,11 @@ void CpgServices::carry_out(CpgNode& node) {
 
 void CpgServices::send_submissions(CpgNode& node) {
     CpgdProcess& cpgd = *node.cpgd;
-    while (!cpgd.submissions.empty() && cpgd.ring &&
-           cpgd.attachment.fits(cpgd.submissions.front().payload.size())) {
+    const auto fits = [&](const cpg::Submit& next) {
+        const std::size_t bytes = next.payload.size();
+        return next.urgent ? cpgd.attachment.fits_urgent(bytes) : cpgd.attachment.fits(bytes);
+    };
+    while (!cpgd.submissions.empty() && cpgd.ring && fits(cpgd.submissions.front())) {
         const cpg::Submit next = std::move(cpgd.submissions.front());
         cpgd.submissions.pop_front();
         const auto message = cpgd.attachment.submit(next.payload, next.safe, next.urgent);

@@ -42,6 +42,7 @@ std::vector<ServiceFrame> service_frames() {
                .channel = "c",
                .payload = {}},
         Ack{.applied = Cursor{5}},
+        Received{.event = Cursor{6}},
         Detach{},
     };
 }
@@ -54,6 +55,7 @@ std::vector<RingFrame> ring_frames() {
                  .resumed = true,
                  .taken = 9,
                  .window_bytes = 1u << 20u,
+                 .event_bytes = 3u << 20u,
                  .last_ordinary = 8,
                  .last_urgent = 9},
         Refused{.afresh = true, .reason = "channel cpg: another service is attached"},

@@ -285,6 +285,54 @@ TEST_CASE("a service that does not acknowledge stops its channel, and is given u
     check_rules(cluster);
 }
 
+TEST_CASE("what a service has received makes room for more, and is kept") {
+    ToyCluster cluster = formed(2);
+    ToyService& one = cluster.service(1, "a");
+    ToyService& two = cluster.service(2, "a");
+    constexpr std::size_t kItems = 12;  // More than in_flight_bytes_max, too few to stop for.
+    for (std::size_t i = 0; i < kItems; ++i) {
+        REQUIRE(cluster.submit(one, 250));
+        cluster.run();
+        cluster.acknowledge(one);
+    }
+    const auto shown = [&] { return cluster.switch_of(2).status().channels[0].services[0]; };
+    CHECK(numbers_from(two.life(), 1).size() < kItems);
+    const std::size_t retained = shown().retained_bytes;
+
+    while (numbers_from(two.life(), 1).size() < kItems) {
+        const std::size_t before = two.life().events.size();
+        cluster.say(2, *two.connection(), two.receive());
+        REQUIRE(two.life().events.size() > before);
+    }
+    cluster.say(2, *two.connection(), two.receive());
+    CHECK(shown().retained_bytes == retained);
+    CHECK(shown().in_flight_bytes == 0);
+    cluster.settle();
+    CHECK(shown().retained_bytes == 0);
+    check_rules(cluster);
+}
+
+TEST_CASE("what is urgent goes on in a channel that is stopped, also when the window is 0") {
+    ToyCluster cluster = formed(2);
+    ToyService& one = cluster.service(1, "a");
+    ToyService& two = cluster.service(2, "a");
+    while (cluster.submit(one, 200)) {
+        cluster.run();
+        cluster.acknowledge(one);
+    }
+    REQUIRE(one.window_bytes() == 0);
+    REQUIRE(cluster.submit(one, 5000, true));
+    const std::uint64_t urgent = one.life().submitted;
+    cluster.run();
+    while (numbers_from(two.life(), 1).back() != urgent) {
+        const std::size_t before = two.life().events.size();
+        cluster.say(2, *two.connection(), two.receive());
+        REQUIRE(two.life().events.size() > before);
+    }
+    cluster.settle();
+    check_rules(cluster);
+}
+
 TEST_CASE("a partition gives each side a view, a merge one to all") {
     ToyCluster cluster = formed(4);
     for (std::uint32_t id = 1; id <= 4; ++id) {
@@ -441,6 +489,9 @@ TEST_CASE("who breaks the rules of the socket is refused, and only its connectio
     const auto connection = *service.connection();
     SUBCASE("an acknowledgement of what was not sent") {
         cluster.say(1, connection, frame_of(protocol::Ack{.applied = protocol::Cursor{1000}}));
+    }
+    SUBCASE("a receipt of what was not sent") {
+        cluster.say(1, connection, frame_of(protocol::Received{.event = protocol::Cursor{1000}}));
     }
     SUBCASE("a submission of another life") {
         cluster.say(1, connection,

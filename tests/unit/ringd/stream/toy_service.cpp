@@ -65,9 +65,10 @@ void ToyService::lose_memory() {
 
 std::optional<base::Buffer> ToyService::submit(std::size_t bytes, bool safe, bool urgent) {
     bytes = std::max(bytes, kPayloadBytesMin);
-    const bool fits = attached_ && window_bytes_ > 0 &&
+    const bool fits = window_bytes_ > 0 &&
                       (outstanding_bytes_ == 0 || outstanding_bytes_ + bytes <= window_bytes_);
-    if (!fits) return std::nullopt;
+    if (!attached_ || (!fits && !urgent)) return std::nullopt;
+    const std::size_t counted_bytes = urgent ? 0 : bytes;
     std::uint64_t& after = urgent ? last_urgent_ : last_ordinary_;
     const std::uint64_t number = ++lives_.back().submitted;
     const Payload payload{
@@ -80,9 +81,9 @@ std::optional<base::Buffer> ToyService::submit(std::size_t bytes, bool safe, boo
                                   .channel = channel_,
                                   .payload = write_payload(payload, bytes)};
     after = number;
-    outstanding_bytes_ += bytes;
+    outstanding_bytes_ += counted_bytes;
     waiting_.push_back({.number = number,
-                        .payload_bytes = bytes,
+                        .payload_bytes = counted_bytes,
                         .frame = protocol::encode(protocol::ServiceFrame{submit})});
     return waiting_.back().frame;
 }
@@ -92,6 +93,11 @@ std::optional<base::Buffer> ToyService::acknowledge() {
     acknowledged_ = life().events.size();
     return protocol::encode(
         protocol::ServiceFrame{protocol::Ack{.applied = protocol::Cursor{acknowledged_}}});
+}
+
+base::Buffer ToyService::receive() const {
+    return protocol::encode(protocol::ServiceFrame{
+        protocol::Received{.event = protocol::Cursor{lives_.back().events.size()}}});
 }
 
 base::Buffer ToyService::detach() {

@@ -38,6 +38,7 @@ class ToyService {
     // A submission of at least `bytes`; nothing: there is no room.
     std::optional<base::Buffer> submit(std::size_t bytes, bool safe, bool urgent);
     std::optional<base::Buffer> acknowledge();
+    [[nodiscard]] base::Buffer receive() const;
     base::Buffer detach();
 
     // A frame for it; what it answers.
