@@ -127,9 +127,10 @@ void Core::flush(base::Instant now, std::size_t room, std::vector<Action>& actio
 }
 
 // As few batches as their size allows, now: an idle system does not wait for more. What is longer
-// than the room goes when nothing else is under way.
+// than the room goes when nothing else is under way. During an exchange nothing goes: it would wait
+// behind it at every member.
 void Core::submit_pending(Context& context, std::size_t room) {
-    if (!is_attached_ || is_again_due_) return;
+    if (!is_attached_ || is_again_due_ || exchange_) return;
     while (!pending_.empty()) {
         const std::size_t limit = std::min(room, config_.batch_bytes);
         Batch batch{.incarnation = incarnation_,
