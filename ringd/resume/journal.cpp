@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <bit>
 #include <cstring>
 
 #include "common/base/invariant.hpp"
@@ -24,23 +25,24 @@ constexpr std::size_t padded(std::size_t bytes) {
     return (bytes + 7) / 8 * 8;
 }
 
-// Against our own bugs, not against an attacker or a disk: two sums that see order (Fletcher 1982).
+// Against our own bugs, not against an attacker or a disk. Each step is a bijection of the sum for
+// a given word and of the word for a given sum, so one changed word changes the whole.
 std::uint32_t sum_of(std::span<const std::byte> bytes) {
-    std::uint64_t a = bytes.size() + 1;
-    std::uint64_t b = 0;
+    constexpr std::uint64_t kOdd = 0x9e37'79b9'7f4a'7c15u;  // 2^64 divided by the golden ratio.
+    const auto mixed = [](std::uint64_t sum, std::uint64_t word) {
+        return std::rotl((sum ^ word) * kOdd, 29);
+    };
+    std::uint64_t sum = bytes.size() + 1;  // Memory that was never written is no input.
     std::size_t at = 0;
-    for (; at + 4 <= bytes.size(); at += 4) {
-        std::uint32_t word = 0;
+    std::uint64_t word = 0;
+    for (; at + sizeof word <= bytes.size(); at += sizeof word) {
         std::memcpy(&word, bytes.data() + at, sizeof word);
-        a += word;
-        b += a;
+        sum = mixed(sum, word);
     }
-    for (; at < bytes.size(); ++at) {
-        a += std::to_integer<std::uint64_t>(bytes[at]);
-        b += a;
-    }
-    return static_cast<std::uint32_t>(a ^ a >> 32u) * 31u +
-           static_cast<std::uint32_t>(b ^ b >> 32u);
+    word = 0;
+    if (at < bytes.size()) std::memcpy(&word, bytes.data() + at, bytes.size() - at);
+    sum = mixed(sum, word);
+    return static_cast<std::uint32_t>(sum ^ sum >> 32u);
 }
 
 // Stores that another process must see in this order, whole: the kernel keeps what a killed process
