@@ -252,6 +252,7 @@ void ToyCluster::settle() {
             acknowledge(*service);
             moved = moved || service->life().events.size() != before;
         }
+        moved = moved || step_ring();  // An acknowledgement may have set the channel going.
     }
 }
 
