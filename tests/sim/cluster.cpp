@@ -250,6 +250,9 @@ void Cluster::on(DiskDone& done) {
     host.storing.reset();
     note(host.who, Stored{done.ring});
     host.told.push_back(totem::RingStored{done.ring});
+    if (const auto next = std::exchange(host.store_next, std::nullopt)) {
+        act(host, totem::StoreRing{*next});
+    }
     turn_within(host, base::Duration{});
 }
 

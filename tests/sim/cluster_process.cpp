@@ -72,6 +72,7 @@ void Cluster::stop(Host& host, Ended::How how) {
     host.leaving = false;
     host.crash_soon = false;
     host.storing.reset();
+    host.store_next.reset();
     host.audience.clear();
     host.current.reset();
     host.members.clear();
@@ -246,7 +247,12 @@ void Cluster::act(Host& host, const totem::UseLink& action) {
     host.best_link[index_of(action.peer)] = action.link;
 }
 
+// As ringd's RingIdWriter: one at a time, and a newer one replaces one that waits.
 void Cluster::act(Host& host, const totem::StoreRing& action) {
+    if (host.storing) {
+        host.store_next = action.ring;
+        return;
+    }
     host.storing = action.ring;
     schedule_.at(now_ + random_.between(plan_.store_min, plan_.store_max) + host.disk_delay,
                  DiskDone{.node = host.index, .life = host.who.life, .ring = action.ring});

@@ -55,6 +55,7 @@ struct Host {
     bool leaving = false;
     bool crash_soon = false;              // Torn: in the next step that wants something.
     std::optional<base::RingId> storing;  // On its way to the disk.
+    std::optional<base::RingId> store_next;
     std::vector<base::NodeId> audience;
     std::vector<std::optional<totem::LinkId>> best_link;  // By index.
 
