@@ -111,7 +111,7 @@ int main() {
     missed += run_each(in_actions, try_actions);
     count += in_actions.size();
     const std::vector<PlantedInResume> in_resume = {
-        {"acts first, then lets the input count", "T2", Plan::Wrong::ActsFirst},
+        {"acts first, then lets the input count", "D3", Plan::Wrong::ActsFirst},
         {"goes on without the inputs", "P4", Plan::Wrong::ForgetsInputs},
         {"does again what was done", "B2", Plan::Wrong::DoesAllAgain},
         {"goes on as another member", "P4", Plan::Wrong::NewSelf},

@@ -9,12 +9,27 @@ namespace {
 using Configuration = totem::InstallConfiguration;
 using Kind = Configuration::Kind;
 
-// Changes the first configuration of this kind that has another member; false: there is none.
+// Another process that came along into the ring of this one.
+std::optional<base::NodeId> companion(const Trace& trace, Process who, const Configuration& one) {
+    for (const Entry& entry : trace) {
+        const auto* installed = std::get_if<Installed>(&entry.what);
+        if (installed == nullptr || entry.who.node == who.node) continue;
+        const Configuration& it = installed->configuration;
+        const bool came_along =
+            it.kind == Kind::Regular && it.ring == one.ring && it.previous == one.previous;
+        if (came_along) return entry.who.node;
+    }
+    return std::nullopt;
+}
+
+// Changes the first configuration of this kind into which another member came along; false: there
+// is none.
 bool change_one(Trace& trace, Kind kind, const std::function<void(Process, Configuration&)>& how) {
     for (Entry& entry : trace) {
         auto* installed = std::get_if<Installed>(&entry.what);
         if (installed == nullptr || installed->configuration.kind != kind) continue;
         if (installed->configuration.members.size() < 2) continue;
+        if (!companion(trace, entry.who, installed->configuration)) continue;
         how(entry.who, installed->configuration);
         return true;
     }
@@ -66,18 +81,21 @@ bool miss_last(Trace& trace) {
     return true;
 }
 
-// Everybody forgets the same one in a transitional configuration.
+// All others forget the same one in a transitional configuration.
 bool forget_one_who_comes(Trace& trace) {
     Configuration forgotten;
-    const bool found =
-        change_one(trace, Kind::Transitional, [&](Process, Configuration& it) { forgotten = it; });
-    if (!found) return false;
+    std::optional<base::NodeId> who;
+    (void)change_one(trace, Kind::Transitional, [&](Process process, Configuration& it) {
+        forgotten = it;
+        who = companion(trace, process, it);
+    });
+    if (!who) return false;
     for (Entry& entry : trace) {
         auto* installed = std::get_if<Installed>(&entry.what);
         if (installed == nullptr || installed->configuration.kind != Kind::Transitional) continue;
         Configuration& it = installed->configuration;
         if (it.ring != forgotten.ring || it.previous != forgotten.previous) continue;
-        std::erase(it.members, forgotten.members.back());
+        if (entry.who.node != *who) std::erase(it.members, *who);
     }
     return true;
 }

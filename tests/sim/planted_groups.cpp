@@ -196,7 +196,7 @@ std::vector<PlantedInGroups> planted_in_groups() {
                                   it.ring.seq = 0;
                                   return true;
                               })},
-        {"a batch is lost on its way to the ring", "L1", lose_a_batch_to_the_ring},
+        {"a batch is lost on its way to the ring", "E3", lose_a_batch_to_the_ring},
     };
 }
 
