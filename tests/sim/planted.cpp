@@ -12,7 +12,8 @@
 namespace sim {
 namespace {
 
-constexpr std::uint64_t kSeedsMax = 60;  // Enough that every fault finds a run with a place for it.
+// Enough that every fault finds a run with a place for it.
+constexpr std::uint64_t kSeedsMax = 300;
 
 enum class Verdict : std::uint8_t { NoPlace, Missed, Caught };
 
