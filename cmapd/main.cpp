@@ -7,7 +7,6 @@
 
 #include <algorithm>
 #include <array>
-#include <csignal>
 #include <filesystem>
 #include <map>
 #include <memory>
@@ -19,11 +18,8 @@
 #include "cmapd/driver/driver.hpp"
 #include "cmapd/driver/status_json.hpp"
 #include "common/daemon/confine.hpp"
-#include "common/daemon/trust.hpp"
-#include "common/ipc/status_server.hpp"
-#include "common/os/handed_down.hpp"
+#include "common/daemon/program.hpp"
 #include "common/os/notify.hpp"
-#include "common/os/signal_fd.hpp"
 #include "common/protocol/quorum_api.hpp"
 #include "common/session/watcher.hpp"
 
@@ -38,32 +34,22 @@ constexpr const char* kRunMark = "run";
 
 constexpr base::Duration kShutdownVotes = std::chrono::seconds(5);
 
-class Program {
+class Program final : public daemon_start::Program {
   public:
-    explicit Program(daemon_start::Started started) : started_(std::move(started)) {}
-
-    // Gives the exit status.
-    int run();
+    explicit Program(daemon_start::Started started) : daemon_start::Program(std::move(started)) {}
 
   private:
-    // The exit status when it can't.
-    std::optional<int> open();
+    std::optional<int> open() override;
+    int ended() override;
     std::optional<cmapd::KeysStore> open_store();
-    bool open_clients(const char* name, session::Service service);
+    bool serve(const char* name, session::Service service);
     bool open_control();
     void collect_stats(const std::function<void(cmap::Values)>& give);
-    bool open_status();
+    void serve_status();
     void watch_quorum();
-    void on_signal(int signal);
     void on_event(const protocol::Event& event);
     [[nodiscard]] base::Duration shutdown_timeout() const;
 
-    daemon_start::Started started_;
-    logging::Log& log_ = started_.log;
-
-    os::HandedDown handed_down_ = os::HandedDown::take_all();
-    std::unique_ptr<os::EventLoop> loop_;
-    std::unique_ptr<os::SignalFd> signals_;
     std::unique_ptr<cmapd::Driver> driver_;
     std::unique_ptr<session::Watcher> quorum_;
     std::optional<std::pair<base::RingId, bool>> votes_of_;  // Whose keys were asked for.
@@ -71,40 +57,9 @@ class Program {
     std::map<session::SessionId, std::uint64_t> session_numbers_;
     std::uint64_t last_session_ = 0;
     std::unique_ptr<cmapd::Control> control_;
-    std::unique_ptr<ipc::StatusServer> status_;
-    ipc::StatusServer::Rule daemons_of_node_ = daemon_start::daemons_of_this_node(started_);
 };
 
-int Program::run() {
-    auto loop = os::EventLoop::create();
-    if (!loop) {
-        log_.error("cannot start", {{"ERROR", loop.error().text()}});
-        return EX_OSERR;
-    }
-    loop_ = std::make_unique<os::EventLoop>(std::move(*loop));
-    if (const auto failed = open()) return *failed;
-    os::feed_watchdog(*loop_);
-    log_.notice("cmapd runs", {{"FILE", started_.loaded.cluster.file},
-                               {"KEYS", driver_->core().keys().all().size()},
-                               {"FORMER_CONNECTIONS", driver_->sessions().former()}});
-    driver_->serve();
-    os::notify_ready();
-    if (const auto ran = loop_->run(); !ran) {
-        log_.error("the event loop failed", {{"ERROR", ran.error().text()}});
-        return EX_OSERR;
-    }
-    log_.notice("cmapd ends");
-    return EX_OK;
-}
-
 std::optional<int> Program::open() {
-    auto signals = os::SignalFd::create(*loop_, {SIGTERM, SIGINT, SIGQUIT, SIGHUP, SIGUSR1},
-                                        [this](int signal) { on_signal(signal); });
-    if (!signals) {
-        log_.error("cannot start", {{"ERROR", signals.error().text()}});
-        return EX_OSERR;
-    }
-    signals_ = std::move(*signals);
     // What only we may read is made so; the rules in our folder are for the other daemons too.
     (void)::umask(0077);
     (void)::chmod(started_.in_run("cmapd").c_str(), 0711);  // Fails where the folder is not ours.
@@ -116,25 +71,34 @@ std::optional<int> Program::open() {
     cmapd::Driver::Options options{.ring_path = started_.in_run("ring"),
                                    .access_path = started_.in_private("access"),
                                    .access = {},
-                                   .nodes = started_.loaded.cluster.nodes.size(),
-                                   .self = *started_.loaded.cluster.self};
+                                   .nodes = config_.nodes.size(),
+                                   .self = *config_.self};
     options.access.own_uid = ::geteuid();
-    driver_ = std::make_unique<cmapd::Driver>(*loop_, log_, options, *std::move(store));
-    if (!open_clients("cmap", session::Service::Cmap) ||
-        !open_clients("cfg", session::Service::Cfg)) {
+    driver_ = std::make_unique<cmapd::Driver>(loop(), log_, options, *std::move(store));
+    if (!serve("cmap", session::Service::Cmap) || !serve("cfg", session::Service::Cfg))
         return EX_OSERR;
-    }
     while (auto connection = handed_down_.take(session::kKeptConnection)) {
         driver_->sessions().add_former(std::move(*connection));
     }
     if (!open_control() || !open_status()) return EX_OSERR;
+    serve_status();
     watch_quorum();
+    log_.notice("cmapd runs", {{"FILE", config_.file},
+                               {"KEYS", driver_->core().keys().all().size()},
+                               {"FORMER_CONNECTIONS", driver_->sessions().former()}});
+    driver_->serve();
+    os::notify_ready();
     return std::nullopt;
+}
+
+int Program::ended() {
+    log_.notice("cmapd ends");
+    return EX_OK;
 }
 
 std::optional<cmapd::KeysStore> Program::open_store() {
     const std::string state_folder =
-        config::state_folder_of(started_.options, started_.loaded.cluster.system.state_dir);
+        config::state_folder_of(started_.options, config_.system.state_dir);
     std::error_code failure;  // The database says what is wrong with the folder.
     std::filesystem::create_directories(state_folder, failure);
     const bool is_same_run = handed_down_.take(kRunMark).has_value();
@@ -151,16 +115,9 @@ std::optional<cmapd::KeysStore> Program::open_store() {
     return store;
 }
 
-bool Program::open_clients(const char* name, session::Service service) {
-    auto listener = [&]() -> os::Result<zmtp::Listener> {
-        if (auto handed = handed_down_.take(name))
-            return zmtp::Listener::inherit(std::move(*handed));
-        return zmtp::Listener::listen(started_.in_run(name));
-    }();
-    if (!listener) {
-        log_.error("cannot open the socket for clients", {{"ERROR", listener.error().text()}});
-        return false;
-    }
+bool Program::serve(const char* name, session::Service service) {
+    auto listener = listen(name);
+    if (!listener) return false;
     if (const auto served = driver_->sessions().listen(std::move(*listener), service); !served) {
         log_.error("cannot serve clients", {{"ERROR", served.error().text()}});
         return false;
@@ -170,7 +127,7 @@ bool Program::open_clients(const char* name, session::Service service) {
 
 bool Program::open_control() {
     auto control = cmapd::Control::create(
-        {.loop = *loop_,
+        {.loop = loop(),
          .log = log_,
          .started = started_,
          .sessions = driver_->sessions(),
@@ -248,7 +205,7 @@ void Program::watch_quorum() {
     const auto nobody = [this] { driver_->quorum({}, false, std::nullopt); };
     nobody();
     quorum_ = std::make_unique<session::Watcher>(
-        *loop_,
+        loop(),
         session::Watcher::Options{.path = path,
                                   .service = session::Service::Quorum,
                                   .subscription = protocol::quorum::encode(
@@ -278,23 +235,7 @@ base::Duration Program::shutdown_timeout() const {
     return ms ? std::chrono::milliseconds{*ms} : kShutdownVotes;
 }
 
-bool Program::open_status() {
-    const std::string name = "cmapd.status";
-    ipc::StatusServer::Options options{
-        .daemon = "cmapd",
-        .path = started_.in_run(name),
-        .listener = {},
-        .may_get = [rule = daemons_of_node_](
-                       const ipc::Peer& peer) { return peer.gid == 0 || rule(peer); },
-        .may_do = daemons_of_node_};
-    auto handed = handed_down_.take(name);
-    if (handed) options.listener = handed->release();
-    auto status = ipc::StatusServer::create(*loop_, std::move(options));
-    if (!status) {
-        log_.error("cannot open the status socket", {{"ERROR", status.error().text()}});
-        return false;
-    }
-    status_ = std::move(*status);
+void Program::serve_status() {
     status_->on_get("status", [this] { return cmapd::status_json(*driver_); });
     status_->on_get("counters", [this] { return cmapd::status_json(*driver_)["counters"]; });
     status_->on_get("reload", [this] { return control_->last_reload(); });
@@ -305,7 +246,6 @@ bool Program::open_status() {
         }
         return keys;
     });
-    return true;
 }
 
 void Program::on_event(const protocol::Event& event) {
@@ -315,23 +255,6 @@ void Program::on_event(const protocol::Event& event) {
         if (cmapd::is_control_record(batch->payload))
             control_->record(batch->sender, batch->payload);
     }
-}
-
-void Program::on_signal(int signal) {
-    if (signal == SIGHUP) {
-        if (const auto opened = log_.reopen_file(); !opened) {
-            log_.warning("cannot open the log file again, going on without",
-                         {{"ERROR", opened.error().text()}});
-        }
-        return;
-    }
-    if (signal == SIGUSR1) {
-        log_.set_level(log_.is_debug() ? logging::Level::Info : logging::Level::Debug);
-        log_.notice("debug lines switched", {{"DEBUG", log_.is_debug()}});
-        return;
-    }
-    os::notify_stopping();
-    loop_->stop();
 }
 
 }  // namespace

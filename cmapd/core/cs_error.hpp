@@ -11,6 +11,7 @@ enum class CsError : std::uint32_t {
     Timeout = 5,
     TryAgain = 6,
     InvalidParam = 7,
+    Busy = 10,
     Access = 11,
     NotExist = 12,
     NameTooLong = 13,
@@ -18,6 +19,7 @@ enum class CsError : std::uint32_t {
     NoSpace = 15,
     NoResources = 18,
     NotSupported = 19,
+    FailedOperation = 21,
     NoSections = 27
 };
 

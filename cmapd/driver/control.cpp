@@ -12,60 +12,10 @@ namespace {
 
 using nlohmann::json;
 namespace cfg = protocol::cfg;
-
-// cs_error_t of corotypes.h, which daemons do not include.
-constexpr std::uint32_t kOk = 1;
-constexpr std::uint32_t kTimeout = 5;
-constexpr std::uint32_t kTryAgain = 6;
-constexpr std::uint32_t kInvalidParam = 7;
-constexpr std::uint32_t kBusy = 10;
-constexpr std::uint32_t kNotExist = 12;
-constexpr std::uint32_t kExist = 14;
-constexpr std::uint32_t kFailedOperation = 21;
-
-// One reload with all that it waits for, on all nodes.
-constexpr base::Duration kReloadMax = std::chrono::seconds(30);
+using cmap::CsError;
 
 ClientId client_of(session::SessionId id) {
     return ClientId{id.value()};
-}
-
-std::string joined(const std::vector<std::string>& lines) {
-    std::string text;
-    for (const std::string& line : lines) {
-        text += (text.empty() ? "" : "\n") + line;
-    }
-    return text;
-}
-
-// "key value" lines of this node against those of the node that began; empty: they agree.
-std::string differences(const std::vector<std::string>& own, const std::vector<std::string>& agreed,
-                        base::NodeId other) {
-    const auto map_of = [](const std::vector<std::string>& lines) {
-        std::map<std::string, std::string> map;
-        for (const std::string& line : lines) {
-            const std::size_t space = line.find(' ');
-            map[line.substr(0, space)] = space == std::string::npos ? "" : line.substr(space + 1);
-        }
-        return map;
-    };
-    auto here = map_of(own);
-    std::vector<std::string> found;
-    const std::string there = " on node " + std::to_string(other.value());
-    for (const auto& [key, value] : map_of(agreed)) {
-        const auto mine = here.find(key);
-        if (mine == here.end()) {
-            found.push_back(key + " is not in the file here, '" + value + "'" + there);
-        } else if (mine->second != value) {
-            found.push_back(key + " is '" + mine->second + "' in the file here, '" + value + "'" +
-                            there);
-        }
-        if (mine != here.end()) here.erase(mine);
-    }
-    for (const auto& [key, value] : here) {
-        found.push_back(key + " is '" + value + "' in the file here, and missing" + there);
-    }
-    return joined(found);
 }
 
 }  // namespace
@@ -110,8 +60,9 @@ void Control::apply_keys(const config::Keys& keys) {
     }
 }
 
-void Control::reply(const Caller& caller, std::uint32_t error, const base::Buffer& payload) {
-    parts_.sessions.reply(caller.session, caller.number, error, payload);
+void Control::reply(const Caller& caller, CsError error, const base::Buffer& payload) {
+    parts_.sessions.reply(caller.session, caller.number, static_cast<std::uint32_t>(error),
+                          payload);
 }
 
 // ---------------------------------------------------------------- requests
@@ -119,7 +70,7 @@ void Control::reply(const Caller& caller, std::uint32_t error, const base::Buffe
 void Control::request(session::SessionId id, std::uint64_t number, const base::Buffer& payload) {
     const Caller caller{.session = id, .number = number};
     const auto request = cfg::decode_request(payload);
-    if (!request) return reply(caller, kInvalidParam);
+    if (!request) return reply(caller, CsError::InvalidParam);
     std::visit([&](const auto& what) { on(caller, what); }, *request);
 }
 
@@ -133,7 +84,7 @@ void Control::closed(session::SessionId id) {
 void Control::with_ringd_status(const Caller& caller, std::function<void(const json&)> use) {
     daemons_.get("ringd", "status",
                  [this, caller, use = std::move(use)](const ipc::StatusLink::Answer& answer) {
-                     if (!answer) return reply(caller, kTryAgain);
+                     if (!answer) return reply(caller, CsError::TryAgain);
                      use(*answer);
                  });
 }
@@ -141,49 +92,50 @@ void Control::with_ringd_status(const Caller& caller, std::function<void(const j
 void Control::on(const Caller& caller, const cfg::RingStatusGet& /*get*/) {
     with_ringd_status(caller, [this, caller](const json& status) {
         const config::Loaded& loaded = parts_.started.loaded;
-        reply(caller, kOk,
+        reply(caller, CsError::Ok,
               cfg::encode(cfg::Reply(ring_status_of(status, loaded.cluster, file_order(loaded)))));
     });
 }
 
 void Control::on(const Caller& caller, const cfg::NodeStatusGet& get) {
     if (parts_.started.loaded.cluster.node(get.node) == nullptr)
-        return reply(caller, kFailedOperation);
+        return reply(caller, CsError::FailedOperation);
     with_ringd_status(caller, [this, caller, node = get.node](const json& status) {
         const config::ClusterConfig& cluster = parts_.started.loaded.cluster;
-        if (cluster.node(node) == nullptr) return reply(caller, kFailedOperation);
-        reply(caller, kOk, cfg::encode(cfg::Reply(node_status_of(status, cluster, node))));
+        if (cluster.node(node) == nullptr) return reply(caller, CsError::FailedOperation);
+        reply(caller, CsError::Ok, cfg::encode(cfg::Reply(node_status_of(status, cluster, node))));
     });
 }
 
 void Control::on(const Caller& caller, const cfg::NodeAddressesGet& get) {
     const config::Node* node =
         parts_.started.loaded.cluster.node(get.node == base::kNoNode ? self_ : get.node);
-    if (node == nullptr) return reply(caller, kNotExist);
+    if (node == nullptr) return reply(caller, CsError::NotExist);
     cfg::NodeAddresses addresses;
     for (const auto& address : node->links) {
         if (address) addresses.addresses.push_back(address->resolved.text());
     }
-    reply(caller, kOk, cfg::encode(cfg::Reply(addresses)));
+    reply(caller, CsError::Ok, cfg::encode(cfg::Reply(addresses)));
 }
 
 void Control::on(const Caller& caller, const cfg::Kill& kill) {
-    if (parts_.started.loaded.cluster.node(kill.node) == nullptr) return reply(caller, kNotExist);
+    if (parts_.started.loaded.cluster.node(kill.node) == nullptr)
+        return reply(caller, CsError::NotExist);
     parts_.log.notice("killing a node", {{"NODE", kill.node.value()}, {"REASON", kill.reason}});
     parts_.submit(encode_control(KillNode{.node = kill.node, .reason = kill.reason}));
-    reply(caller, kOk);
+    reply(caller, CsError::Ok);
 }
 
 void Control::on(const Caller& caller, const cfg::TrackStart& /*start*/) {
     // Said again after a restart of ours it has number 0.
     const bool is_new = shutdown_.start_tracking(client_of(caller.session));
-    reply(caller, is_new || caller.number == 0 ? kOk : kExist);
+    reply(caller, is_new || caller.number == 0 ? CsError::Ok : CsError::Exist);
 }
 
 void Control::on(const Caller& caller, const cfg::TrackStop& /*stop*/) {
     ShutdownActions actions;
     shutdown_.stop_tracking(client_of(caller.session), actions);
-    reply(caller, kOk);
+    reply(caller, CsError::Ok);
     carry_out(actions);
 }
 
@@ -200,7 +152,7 @@ void Control::on(const Caller& caller, const cfg::Shutdown& shutdown) {
 void Control::on(const Caller& caller, const cfg::ShutdownAnswer& answer) {
     ShutdownActions actions;
     shutdown_.answer(client_of(caller.session), answer.agrees, actions);
-    reply(caller, kOk);
+    reply(caller, CsError::Ok);
     carry_out(actions);
 }
 
@@ -214,14 +166,14 @@ void Control::carry_out(const ShutdownActions& actions) {
             if (caller.empty()) continue;
             switch (answer->outcome) {
                 case ShutdownOutcome::Goes:
-                    reply(caller.mapped(), kOk);
+                    reply(caller.mapped(), CsError::Ok);
                     break;
                 case ShutdownOutcome::Vetoed:
                     parts_.log.notice("shutdown vetoed");
-                    reply(caller.mapped(), kBusy);
+                    reply(caller.mapped(), CsError::Busy);
                     break;
                 case ShutdownOutcome::InProgress:
-                    reply(caller.mapped(), kExist);
+                    reply(caller.mapped(), CsError::Exist);
                     break;
             }
         } else {
@@ -238,23 +190,10 @@ void Control::on(const Caller& caller, const cfg::ReopenLogs& /*reopen*/) {
                            {{"ERROR", opened.error().text()}});
     }
     daemons_.reopen_logs([this, caller](const std::optional<std::string>& why_not) {
-        if (!why_not) return reply(caller, kOk);
+        if (!why_not) return reply(caller, CsError::Ok);
         parts_.log.warning("daemons did not open their logs again", {{"ERROR", *why_not}});
-        reply(caller, kFailedOperation);
+        reply(caller, CsError::FailedOperation);
     });
-}
-
-void Control::on(const Caller& caller, const cfg::Reload& /*reload*/) {
-    if (reloader_ || is_answer_due_) {
-        return reply(
-            caller, kTryAgain,
-            cfg::encode(cfg::Reply(cfg::Message{.text = "another reload is in progress"})));
-    }
-    reloader_ = caller;
-    reload_by_ = os::now() + kReloadMax;
-    ReloadActions actions;
-    reload_.request(life_, actions);
-    carry_out(actions);
 }
 
 // ---------------------------------------------------------------- the channel
@@ -379,128 +318,6 @@ void Control::end_node(const json& why) {
         if (why_not)
             parts_.log.error("ringd does not leave the ring, stop the node", {{"ERROR", *why_not}});
     });
-}
-
-// ---------------------------------------------------------------- reload
-
-void Control::carry_out(const ReloadActions& actions) {
-    for (const ReloadAction& action : actions) {
-        std::visit([&](const auto& what) { carry_out(what); }, action);
-    }
-    if (!reload_.is_asked()) reload_by_.reset();
-}
-
-void Control::carry_out(const SubmitReload& submit) {
-    std::visit([&](const auto& what) { parts_.submit(encode_control(what)); }, submit.record);
-}
-
-void Control::carry_out(const PrepareReload& prepare) {
-    next_.reset();
-    reader_->read(
-        parts_.started.loaded.cluster.file, self_,
-        [this, prepare](ConfigReader::Result read) { file_read(prepare, std::move(read)); });
-}
-
-void Control::file_read(const PrepareReload& prepare, ConfigReader::Result read) {
-    if (!read) return prepared(prepare.id, base::fail(read.error()));
-    const config::ReloadVerdict verdict = config::judge_reload(parts_.started.loaded, *read);
-    if (!verdict.refused.empty()) return prepared(prepare.id, base::fail(joined(verdict.refused)));
-    std::vector<std::string> lines = config::cluster_wide(*read);
-    if (prepare.agreed) {
-        std::string wrong = differences(lines, *prepare.agreed, prepare.id.node);
-        if (!wrong.empty()) return prepared(prepare.id, base::fail(std::move(wrong)));
-    }
-    next_ = std::move(*read);
-    daemons_.prepare(daemon_start::reload_body(*next_),
-                     [this, id = prepare.id,
-                      lines = std::move(lines)](const std::optional<std::string>& why_not) {
-                         if (why_not) return prepared(id, base::fail(*why_not));
-                         prepared(id, lines);
-                     });
-}
-
-void Control::prepared(const ReloadId& id, const Reload::Prepared& result) {
-    if (!result) {
-        next_.reset();
-        daemons_.abandon();
-    }
-    ReloadActions actions;
-    reload_.prepared(id, result, actions);
-    carry_out(actions);
-}
-
-void Control::carry_out(const DropReload& /*drop*/) {
-    reader_->forget();
-    next_.reset();
-    daemons_.abandon();
-}
-
-// From here on the new configuration is what is in force: the daemons are told, and whoever tracks
-// keys sees all changes between the two edges of the key that says so.
-void Control::carry_out(const CommitReload& /*commit*/) {
-    parts_.started.loaded = std::move(*next_);
-    next_.reset();
-    is_behind_ = false;
-    digests_.clear();  // What was said before is of the configuration before.
-    const config::Loaded& loaded = parts_.started.loaded;
-    daemon_start::apply_logging(parts_.log, loaded.cluster.logging);
-
-    parts_.set_key("config.reload_in_progress", std::uint8_t{1});
-    parts_.set_key("config.totemconfig_reload_in_progress", std::uint8_t{1});
-    parts_.configure(loaded);
-    parts_.set_key("config.totemconfig_reload_in_progress", std::uint8_t{0});
-    parts_.set_key("config.reload_in_progress", std::uint8_t{0});
-    parts_.log.notice("configuration reloaded",
-                      {{"FILE", loaded.cluster.file}, {"VERSION", loaded.cluster.config_version}});
-    greet();
-    daemons_.commit([this](const std::optional<std::string>& why_not) { committed(why_not); });
-}
-
-void Control::committed(const std::optional<std::string>& why_not) {
-    if (why_not) {
-        parts_.log.error("a daemon did not take a configuration that it had agreed to; restart it",
-                         {{"ERROR", *why_not}});
-    }
-    if (!std::exchange(is_answer_due_, false)) return;
-    answer_reload(kOk, why_not.value_or(std::string()));
-}
-
-void Control::carry_out(const AnswerReload& answer) {
-    switch (answer.outcome) {
-        case ReloadOutcome::Done:
-            is_answer_due_ = true;  // Our own daemons are still at it.
-            return;
-        case ReloadOutcome::Refused:
-            return answer_reload(kInvalidParam, answer.why);
-        case ReloadOutcome::Busy:
-            return answer_reload(kTryAgain, answer.why);
-        case ReloadOutcome::TimedOut:
-            return answer_reload(kTimeout, answer.why);
-    }
-}
-
-void Control::answer_reload(std::uint32_t error, const std::string& text) {
-    last_error_ = error;
-    last_text_ = text;
-    parts_.set_key("config.reload_status", static_cast<std::int32_t>(error));
-    if (error == kOk) {
-        parts_.set_key("config.reload_error_message", std::nullopt);
-    } else {
-        parts_.set_key("config.reload_error_message", text);
-        parts_.log.warning("the configuration was not reloaded, the one before stays in force",
-                           {{"ERROR", text}});
-    }
-    if (!reloader_) return;
-    const Caller caller = *std::exchange(reloader_, std::nullopt);
-    reply(caller, error,
-          cfg::encode(cfg::Reply(cfg::Message{.text = text.substr(0, cfg::kMessageBytesMax)})));
-}
-
-json Control::last_reload() const {
-    return {{"error", last_error_},
-            {"text", last_text_},
-            {"in_progress", reload_.is_in_progress() || reload_.is_asked()},
-            {"config_version", parts_.started.loaded.cluster.config_version}};
 }
 
 // ---------------------------------------------------------------- votes

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "cmapd/core/control_record.hpp"
+#include "cmapd/core/cs_error.hpp"
 #include "cmapd/core/shutdown.hpp"
 #include "cmapd/driver/config_reader.hpp"
 #include "cmapd/driver/node_daemons.hpp"
@@ -101,13 +102,13 @@ class Control {
     void file_read(const PrepareReload& prepare, ConfigReader::Result read);
     void prepared(const ReloadId& id, const Reload::Prepared& result);
     void committed(const std::optional<std::string>& why_not);
-    void answer_reload(std::uint32_t error, const std::string& text);
+    void answer_reload(cmap::CsError error, const std::string& text);
     void apply_keys(const config::Keys& keys);
 
     void with_ringd_status(const Caller& caller,
                            std::function<void(const nlohmann::json& status)> use);
     void end_node(const nlohmann::json& why);
-    void reply(const Caller& caller, std::uint32_t error, const base::Buffer& payload = {});
+    void reply(const Caller& caller, cmap::CsError error, const base::Buffer& payload = {});
     void greet();
     void compare_daemons();
     void catch_up();
@@ -123,7 +124,7 @@ class Control {
     std::optional<base::Instant> reload_by_;
     std::optional<config::Loaded> next_;  // Prepared.
     bool is_answer_due_ = false;          // When our own daemons have committed.
-    std::uint32_t last_error_ = 0;        // A cs_error_t; 0: there was none.
+    std::optional<cmap::CsError> last_error_;
     std::string last_text_;
 
     Shutdown shutdown_;
