@@ -64,39 +64,39 @@ totem::RingConfig ring_config(const config::ClusterConfig& config, std::size_t p
     return ring;
 }
 
-transport::UdpTransportConfig udp_config(const config::ClusterConfig& config) {
+transport::NetworkConfig network_config(const config::ClusterConfig& config) {
     INVARIANT(config.local() != nullptr);
-    transport::UdpTransportConfig udp;
-    udp.self = *config.self;
-    udp.suite = suite_of(config.crypto.cipher);
-    udp.block_unlisted = config.block_unlisted_addresses;
+    transport::NetworkConfig network;
+    network.self = *config.self;
+    network.suite = suite_of(config.crypto.cipher);
+    network.block_unlisted = config.block_unlisted_addresses;
     for (const config::Link& link : config.links) {
         const auto& own = config.local()->links.at(link.number);
         if (!own) continue;
-        transport::UdpLink udp_link{.link = totem::LinkId{link.number},
-                                    .address = with_port(own->resolved, link.port),
-                                    .multicast = std::nullopt,
-                                    .dscp = config.dscp,
-                                    .mtu_max = config.path.fixed.value_or(0)};
+        transport::LinkConfig own_link{.link = totem::LinkId{link.number},
+                                       .address = with_port(own->resolved, link.port),
+                                       .multicast = std::nullopt,
+                                       .dscp = config.dscp,
+                                       .mtu_max = config.path.fixed.value_or(0)};
         if (config.transport == config::Transport::Multicast && link.multicast) {
-            udp_link.multicast = transport::Multicast{
+            own_link.multicast = transport::Multicast{
                 .group = with_port(*link.multicast, static_cast<std::uint16_t>(link.port + 1)),
                 .ttl = link.ttl};
         }
-        udp.links.push_back(udp_link);
+        network.links.push_back(own_link);
     }
     for (const config::Node& node : config.nodes) {
-        if (node.id == udp.self) continue;
-        transport::UdpPeer peer{.node = node.id, .addresses = {}};
+        if (node.id == network.self) continue;
+        transport::PeerConfig peer{.node = node.id, .addresses = {}};
         for (const config::Link& link : config.links) {
             const auto& address = node.links.at(link.number);
             if (!address) continue;
             peer.addresses.emplace_back(totem::LinkId{link.number},
                                         with_port(address->resolved, link.port));
         }
-        udp.peers.push_back(std::move(peer));
+        network.peers.push_back(std::move(peer));
     }
-    return udp;
+    return network;
 }
 
 base::Expected<transport::ClusterKey, std::string> cluster_key(

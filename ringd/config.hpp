@@ -5,14 +5,14 @@
 #include "common/config/cluster_config.hpp"
 #include "ringd/stream_server/stream_server.hpp"
 #include "ringd/totem/ring_config.hpp"
-#include "ringd/transport/udp_transport.hpp"
+#include "ringd/transport/network_transport.hpp"
 
 namespace ringd {
 
 // Needs: config.self is set and one of config.nodes.
 [[nodiscard]] totem::RingConfig ring_config(const config::ClusterConfig& config,
                                             std::size_t packet_bytes_max);
-[[nodiscard]] transport::UdpTransportConfig udp_config(const config::ClusterConfig& config);
+[[nodiscard]] transport::NetworkConfig network_config(const config::ClusterConfig& config);
 
 // The key that seals packets: of the key file, or made of the cluster's name where encryption is
 // switched off. The error names the file and what is wrong with it.

@@ -90,7 +90,7 @@ class Program final : public daemon_start::Program {
     void commit();
 
     int exit_ = EX_OK;  // When the loop stops.
-    std::unique_ptr<transport::UdpTransport> transport_;
+    std::unique_ptr<transport::NetworkTransport> transport_;
     std::unique_ptr<ringd::RingIdWriter> ring_ids_;
     std::unique_ptr<totem::Ring> ring_;
     std::unique_ptr<stream::StreamServer> streams_;
@@ -146,7 +146,8 @@ std::optional<int> Program::open_ring() {
         return EX_CANTCREAT;
     }
 
-    auto transport = transport::UdpTransport::create(ringd::udp_config(config_), *key, os::now());
+    auto transport =
+        transport::NetworkTransport::create(ringd::network_config(config_), *key, os::now());
     if (!transport) {
         log_.error("cannot open the network", {{"ERROR", transport.error().text()}});
         return EX_OSERR;
@@ -178,7 +179,7 @@ void Program::write_obituary() {
 base::Expected<void, std::string> Program::prepare(const config::Loaded& next) {
     const auto key = ringd::cluster_key(next.cluster);
     if (!key) return base::fail(key.error());
-    const auto ready = transport_->prepare(ringd::udp_config(next.cluster), *key);
+    const auto ready = transport_->prepare(ringd::network_config(next.cluster), *key);
     if (!ready) return base::fail(ready.error().text());
     return {};
 }

@@ -81,10 +81,15 @@ Aead::Nonce Aead::nonce_of(std::uint64_t counter) const {
     return nonce;
 }
 
-void Aead::seal(std::uint64_t counter, std::span<const std::byte> header, std::span<std::byte> text,
+void Aead::seal(std::uint64_t counter, std::span<const std::byte> header,
+                std::span<const std::byte> text, std::span<std::byte> out,
                 std::span<std::byte, kTagBytes> tag) {
+    INVARIANT(out.size() >= text.size());
+    const auto padding = out.subspan(text.size());
+    std::ranges::fill(padding, std::byte{0});
     if (suite_ == Suite::None) {
-        std::ranges::copy(checksum_of(header, text), tag.begin());
+        if (!text.empty()) std::memcpy(out.data(), text.data(), text.size());
+        std::ranges::copy(checksum_of(header, out), tag.begin());
         return;
     }
     const Nonce nonce = nonce_of(counter);
@@ -97,8 +102,12 @@ void Aead::seal(std::uint64_t counter, std::span<const std::byte> header, std::s
               1);
     // An empty text may have no address, and no address means "header" to OpenSSL.
     if (!text.empty()) {
-        INVARIANT(EVP_EncryptUpdate(context, writable(text), &written, octets(text),
+        INVARIANT(EVP_EncryptUpdate(context, writable(out), &written, octets(text),
                                     length_of(text)) == 1);
+    }
+    if (!padding.empty()) {
+        INVARIANT(EVP_EncryptUpdate(context, writable(padding), &written, octets(padding),
+                                    length_of(padding)) == 1);
     }
     INVARIANT(EVP_EncryptFinal_ex(context, writable(tag), &last) == 1);
     INVARIANT(last == 0);

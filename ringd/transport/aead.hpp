@@ -1,4 +1,4 @@
-// Sealing with one key: authenticated encryption of a packet in place, its header bound to it.
+// Sealing with one key: authenticated encryption of a packet, its header bound to it.
 #pragma once
 
 #include <openssl/types.h>
@@ -24,8 +24,11 @@ class Aead {
 
     [[nodiscard]] static bool is_available(Suite suite);
 
-    // Encrypts what lies in `text` in place and writes the tag. A counter must never be used twice.
-    void seal(std::uint64_t counter, std::span<const std::byte> header, std::span<std::byte> text,
+    // Encrypts `text`, and behind it zeros up to the size of `out`, into `out` and writes the tag:
+    // the cipher's own pass moves the bytes. A counter must never be used twice. Needs: out.size()
+    // >= text.size(), and no overlap.
+    void seal(std::uint64_t counter, std::span<const std::byte> header,
+              std::span<const std::byte> text, std::span<std::byte> out,
               std::span<std::byte, kTagBytes> tag);
 
     // Decrypts `text` into `out` (of the same size) and gives whether text and header are

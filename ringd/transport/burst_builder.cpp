@@ -3,8 +3,8 @@
 #include <algorithm>
 
 #include "common/base/invariant.hpp"
+#include "ringd/transport/network_link.hpp"
 #include "ringd/transport/packet_header.hpp"
-#include "ringd/transport/udp_socket.hpp"
 
 namespace transport {
 

@@ -92,9 +92,11 @@ std::optional<ProbeMessage> decode_probe(std::span<const std::byte> bytes) {
     ProbeMessage probe;
     probe.recipient = base::NodeId{reader.read<std::uint32_t>()};
     probe.size = reader.read<std::uint32_t>();
-    const auto flags = reader.read<std::uint32_t>();
-    if (flags > 1) return std::nullopt;
-    probe.is_answer = flags == 1;
+    const auto kind = reader.read<std::uint32_t>();
+    if (kind > static_cast<std::uint32_t>(ProbeMessage::Kind::GroupAnswer)) return std::nullopt;
+    probe.kind = static_cast<ProbeMessage::Kind>(kind);
+    const bool is_for_all = probe.kind == ProbeMessage::Kind::Group;
+    if (is_for_all != (probe.recipient == base::kNoNode)) return std::nullopt;
     return probe;
 }
 
@@ -102,7 +104,7 @@ void encode_probe(const ProbeMessage& probe, std::span<std::byte, kProbeBytes> o
     base::ByteWriter writer(out);
     writer.write(probe.recipient.value());
     writer.write(probe.size);
-    writer.write(std::uint32_t{probe.is_answer ? 1u : 0u});
+    writer.write(static_cast<std::uint32_t>(probe.kind));
 }
 
 }  // namespace transport

@@ -57,9 +57,15 @@ class PathSize {
 
 // The payload of a probe packet and of its answer.
 struct ProbeMessage {
-    base::NodeId recipient{};
-    std::uint32_t size = 0;  // Of the IP packet that asked.
-    bool is_answer = false;
+    enum class Kind : std::uint8_t {
+        Path = 0,  // Sent to one node alone.
+        PathAnswer = 1,
+        Group = 2,  // Sent to a group, to no recipient in particular.
+        GroupAnswer = 3,
+    };
+    base::NodeId recipient{};  // kNoNode with Kind::Group, and only there.
+    std::uint32_t size = 0;    // Of the packet that asked: Path with IP header, Group without.
+    Kind kind = Kind::Path;
 
     friend bool operator==(const ProbeMessage&, const ProbeMessage&) = default;
 };

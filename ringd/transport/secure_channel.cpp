@@ -3,7 +3,6 @@
 #include <openssl/rand.h>
 
 #include <algorithm>
-#include <cstring>
 #include <ctime>
 
 #include "common/base/invariant.hpp"
@@ -98,9 +97,7 @@ void SecureChannel::seal_kind(PacketKind kind, std::uint8_t link,
                   out);
     const auto header = out.first<kHeaderBytes>();
     const auto text = out.subspan(kHeaderBytes, out.size() - kOverheadBytes);
-    if (!payload.empty()) std::memcpy(text.data(), payload.data(), payload.size());
-    std::ranges::fill(text.subspan(payload.size()), std::byte{0});
-    sealing_.seal(counter, header, text, out.last<kTagBytes>());
+    sealing_.seal(counter, header, payload, text, out.last<kTagBytes>());
 }
 
 void SecureChannel::seal(std::uint8_t link, std::span<const std::byte> payload,

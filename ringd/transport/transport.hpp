@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <optional>
 #include <span>
+#include <string>
 #include <vector>
 
 #include "common/base/instant.hpp"
@@ -15,6 +16,30 @@
 #include "ringd/transport/drop_cause.hpp"
 
 namespace transport {
+
+// What an RDMA device was asked to do, and what happened to it.
+struct RdmaCounters {
+    std::string device;                    // Empty while there is none.
+    std::size_t packet_bytes = 0;          // Largest datagram of its port.
+    std::size_t receives = 0;              // Buffers posted.
+    std::size_t locked_bytes = 0;          // Registered memory.
+    std::uint64_t doorbells_sent = 0;      // Lists of sends handed over.
+    std::uint64_t doorbells_received = 0;  // Lists of receive buffers handed over.
+    std::uint64_t sends = 0;           // Datagrams in these lists; one to the group counts once.
+    std::uint64_t sends_inline = 0;    // Of these, copied into the list itself.
+    std::uint64_t sends_to_group = 0;  // Of these, to the group.
+    std::uint64_t completions_sent = 0;
+    std::uint64_t completions_received = 0;
+    std::uint64_t wakeups = 0;       // Events of the completion channel.
+    std::uint64_t spins = 0;         // Times that it was polled a little longer instead.
+    std::uint64_t spins_useful = 0;  // Of these, something came.
+    std::uint64_t not_resolved = 0;  // Packets for a peer whose queue pair is not known yet.
+    std::uint64_t resolutions = 0;   // Peers asked for their queue pair.
+    std::uint64_t group_joins = 0;
+    std::uint64_t echoes = 0;       // Own multicasts that came back.
+    std::uint64_t queue_pairs = 0;  // Made; more than one: rebuilt after an error.
+    std::uint64_t device_losses = 0;
+};
 
 struct LinkCounters {
     std::uint64_t packets_sent = 0;  // To each receiver once, whatever the way.
@@ -31,7 +56,8 @@ struct LinkCounters {
     std::uint64_t changes = 0;       // Lost and back.
     std::size_t receive_buffer_bytes = 0;
     std::size_t send_buffer_bytes = 0;
-    bool is_usable = true;  // Our address is there and its interface has a carrier.
+    bool is_usable = true;             // Our address is there and its interface has a carrier.
+    std::optional<RdmaCounters> rdma;  // Of a link over an RDMA device.
     DropCounters drops;
 };
 
@@ -45,6 +71,13 @@ struct PeerCounters {
     std::uint64_t lives_proven = 0;  // 1: it never restarted.
     std::uint64_t ports_unreachable = 0;
     DropCounters drops;  // By the sender that the header names: not authentic.
+};
+
+// What a link has to say to people: a device that is missing, and that it is back.
+struct LinkNotice {
+    totem::LinkId link{};
+    bool is_usable = false;
+    std::string text;  // The reason and what to do; or the device in use.
 };
 
 class Transport {
@@ -75,6 +108,9 @@ class Transport {
 
     // Largest packet of the core that every path carries.
     [[nodiscard]] virtual std::size_t packet_bytes_max() const = 0;
+
+    // What links had to say since the last call.
+    [[nodiscard]] virtual std::vector<LinkNotice> take_notices() { return {}; }
 
     // Zeros for links and peers that are not configured.
     [[nodiscard]] virtual LinkCounters link_counters(totem::LinkId link) const = 0;

@@ -72,10 +72,6 @@ PathError::Kind kind_of(const sock_extended_err& error) {
     return PathError::Kind::Other;
 }
 
-std::size_t segments_of(const Burst& burst) {
-    return (burst.bytes.size() + burst.segment_bytes - 1) / burst.segment_bytes;
-}
-
 }  // namespace
 
 os::Result<UdpSocket> UdpSocket::open(const UdpSocketConfig& config) {
@@ -272,8 +268,10 @@ void UdpSocket::send_segments(const Burst& burst) {
     std::vector<Burst> singles;
     for (std::size_t at = 0; at < burst.bytes.size(); at += burst.segment_bytes) {
         const std::size_t length = std::min(burst.segment_bytes, burst.bytes.size() - at);
-        singles.push_back(
-            {.to = burst.to, .bytes = burst.bytes.subspan(at, length), .segment_bytes = length});
+        singles.push_back({.to = burst.to,
+                           .bytes = burst.bytes.subspan(at, length),
+                           .segment_bytes = length,
+                           .end = burst.end});
     }
     send(singles);
 }
@@ -318,7 +316,8 @@ bool UdpSocket::receive(std::size_t batches, const Take& take) {
             }
             take({.from = *from,
                   .bytes = std::span(receive_memory_).subspan(i * kMessageBytesMax, length),
-                  .segment_bytes = segment});
+                  .segment_bytes = segment,
+                  .endpoint = 0});
         }
         if (static_cast<std::size_t>(got) < kMessages) return false;
     }

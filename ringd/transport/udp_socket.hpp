@@ -12,6 +12,7 @@
 
 #include "common/os/error.hpp"
 #include "common/os/unique_fd.hpp"
+#include "ringd/transport/network_link.hpp"
 #include "ringd/transport/socket_address.hpp"
 
 namespace transport {
@@ -26,32 +27,6 @@ struct UdpSocketConfig {
     std::optional<Multicast> multicast;  // The socket receives from this group only.
     std::uint8_t dscp = 0;               // 0 to 63.
     std::size_t buffer_bytes = std::size_t{8} << 20u;  // For each direction.
-};
-
-// Up to kSegmentsMax packets, each but the last `segment_bytes` long, for one receiver.
-struct Burst {
-    const SocketAddress* to = nullptr;  // Not owned; lives until send() returns.
-    std::span<const std::byte> bytes;
-    std::size_t segment_bytes = 0;
-};
-
-// UDP_MAX_SEGMENTS of kernels before 6.9, and what fits one IPv4 datagram with its headers.
-inline constexpr std::size_t kSegmentsMax = 64;
-inline constexpr std::size_t kBurstBytesMax = 65535 - 40 - 8;
-
-// Packets of one sender that arrived together: each but the last `segment_bytes` long.
-struct Arrived {
-    SocketAddress from;
-    std::span<const std::byte> bytes;  // Until the next receive().
-    std::size_t segment_bytes = 0;
-};
-
-// What ICMP said, or the kernel on its behalf.
-struct PathError {
-    enum class Kind : std::uint8_t { PortUnreachable, HostUnreachable, TooLarge, Other };
-    Kind kind = Kind::Other;
-    SocketAddress to;     // Of the packet that failed.
-    std::size_t mtu = 0;  // For TooLarge.
 };
 
 struct UdpSocketCounters {
@@ -79,7 +54,7 @@ class UdpSocket {
     void send(std::span<const Burst> bursts);
 
     // Calls `take` for what arrived, for at most `batches` system calls; true if there may be more.
-    using Take = std::function<void(const Arrived&)>;
+    using Take = NetworkLink::Take;
     bool receive(std::size_t batches, const Take& take);
 
     // Calls `take` for each error that waits.

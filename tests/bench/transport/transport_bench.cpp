@@ -10,7 +10,7 @@
 
 #include "common/base/invariant.hpp"
 #include "common/os/clock.hpp"
-#include "ringd/transport/udp_transport.hpp"
+#include "ringd/transport/network_transport.hpp"
 
 using base::NodeId;
 using transport::ClusterKey;
@@ -116,17 +116,17 @@ void bench_loopback(Suite suite, std::size_t payload_bytes, std::size_t nearly) 
         return *transport::SocketAddress::parse("127.0.0.1", port);
     };
     const auto make = [&](std::uint32_t self, std::uint32_t peer) {
-        transport::UdpTransportConfig config;
+        transport::NetworkConfig config;
         config.self = NodeId{self};
         config.suite = suite;
-        transport::UdpLink link;
+        transport::LinkConfig link;
         link.address = address(static_cast<std::uint16_t>(15400 + self));
         link.mtu_max = payload_bytes + kOverheadBytes + 28;
         config.links.push_back(link);
         config.peers.push_back(
             {.node = NodeId{peer},
              .addresses = {{totem::LinkId{0}, address(static_cast<std::uint16_t>(15400 + peer))}}});
-        auto made = transport::UdpTransport::create(config, bench_key(), os::now());
+        auto made = transport::NetworkTransport::create(config, bench_key(), os::now());
         if (!made) {
             std::fprintf(stderr, "%s\n", made.error().text().c_str());
             std::exit(1);

@@ -1,5 +1,5 @@
 // Whole transports on real sockets of the loopback interface.
-#include "ringd/transport/udp_transport.hpp"
+#include "ringd/transport/network_transport.hpp"
 
 #include <doctest/doctest.h>
 #include <poll.h>
@@ -21,12 +21,12 @@ using totem::PeerEvidence;
 using totem::SendToAll;
 using transport::ClusterKey;
 using transport::DropCause;
+using transport::LinkConfig;
+using transport::NetworkConfig;
+using transport::NetworkTransport;
+using transport::PeerConfig;
 using transport::SocketAddress;
 using transport::Suite;
-using transport::UdpLink;
-using transport::UdpPeer;
-using transport::UdpTransport;
-using transport::UdpTransportConfig;
 
 namespace {
 
@@ -63,7 +63,7 @@ SocketAddress free_address(const std::string& host) {
 }
 
 struct Node {
-    std::unique_ptr<UdpTransport> transport;
+    std::unique_ptr<NetworkTransport> transport;
     std::vector<PacketArrived> packets;
     std::vector<PeerEvidence> evidence;
     std::vector<std::size_t> sizes;  // Of PacketBytesChanged.
@@ -108,8 +108,8 @@ struct Cluster {
         }
     }
 
-    UdpPeer peer(std::size_t node) const {
-        UdpPeer peer{.node = id(node), .addresses = {}};
+    PeerConfig peer(std::size_t node) const {
+        PeerConfig peer{.node = id(node), .addresses = {}};
         for (std::size_t link = 0; link < config.hosts.size(); ++link) {
             peer.addresses.emplace_back(LinkId{static_cast<std::uint8_t>(link)},
                                         addresses[node][link]);
@@ -117,14 +117,14 @@ struct Cluster {
         return peer;
     }
 
-    [[nodiscard]] UdpTransportConfig settings(std::size_t node) const {
-        UdpTransportConfig made;
+    [[nodiscard]] NetworkConfig settings(std::size_t node) const {
+        NetworkConfig made;
         made.self = id(node);
         made.suite = config.suite;
         made.block_unlisted = config.block_unlisted;
         made.socket_buffer_bytes = 1u << 20u;
         for (std::size_t link = 0; link < config.hosts.size(); ++link) {
-            UdpLink own;
+            LinkConfig own;
             own.link = LinkId{static_cast<std::uint8_t>(link)};
             own.address = addresses[node][link];
             own.mtu_max = config.mtu_max;
@@ -143,13 +143,13 @@ struct Cluster {
 
     void start(std::size_t node, std::uint8_t key = 7) {
         nodes[node] = {};
-        auto created = UdpTransport::create(settings(node), key_of(key), os::now());
+        auto created = NetworkTransport::create(settings(node), key_of(key), os::now());
         REQUIRE_MESSAGE(created.has_value(), created.error().text());
         nodes[node].transport = std::move(*created);
     }
 
     static NodeId id(std::size_t node) { return NodeId{static_cast<std::uint32_t>(node + 1)}; }
-    UdpTransport& operator[](std::size_t node) { return *nodes[node].transport; }
+    NetworkTransport& operator[](std::size_t node) { return *nodes[node].transport; }
 
     // Lets everybody work until `done`; false after kPatience.
     bool wait(const std::function<bool()>& done) {
@@ -402,7 +402,7 @@ TEST_CASE("packets from an address that is not the sender's are refused, unless 
         Cluster cluster({.nodes = 2, .block_unlisted = block});
         REQUIRE(cluster.shake_hands());
         // Node 1 is told another address of node 2 than the one node 2 sends from.
-        UdpPeer moved = cluster.peer(1);
+        PeerConfig moved = cluster.peer(1);
         moved.addresses.front().second =
             SocketAddress::parse("127.0.0.9", cluster.addresses[1][0].port()).value();
         cluster[0].configure_peers(os::now(), std::span(&moved, 1));
@@ -522,12 +522,12 @@ TEST_CASE("an interface that goes down and comes back is evidence about the link
 }
 
 TEST_CASE("a link without its address is told at the start") {
-    UdpTransportConfig config;
+    NetworkConfig config;
     config.self = NodeId{1};
-    UdpLink link;
+    LinkConfig link;
     link.address = SocketAddress::parse("192.0.2.77", 5405).value();
     config.links.push_back(link);
-    auto made = UdpTransport::create(config, key_of(7), os::now());
+    auto made = NetworkTransport::create(config, key_of(7), os::now());
     REQUIRE(made.has_value());
     std::vector<totem::Event> events;
     (*made)->pass_deadline(os::now(), events);

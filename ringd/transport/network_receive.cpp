@@ -1,9 +1,9 @@
-// The receiving half of UdpTransport: from datagrams to events of the core.
+// The receiving half of NetworkTransport: from datagrams to events of the core.
 #include <algorithm>
 #include <functional>
 
 #include "common/base/invariant.hpp"
-#include "ringd/transport/udp_transport.hpp"
+#include "ringd/transport/network_transport.hpp"
 
 namespace transport {
 namespace {
@@ -19,25 +19,23 @@ constexpr std::size_t kHeldMax = 64;
 
 }  // namespace
 
-bool UdpTransport::receive(base::Instant now, std::vector<totem::Event>& events) {
+bool NetworkTransport::receive(base::Instant now, std::vector<totem::Event>& events) {
     bool more = false;
     bool look_at_watch = false;
     for (Link& link : links_) {
         std::size_t taken = 0;
-        const auto reads = [&] { return link.socket.counters().system_calls_received; };
-        const std::uint64_t looks_before = reads() / kReadsBetweenLooks;
         const auto take = [&](const Arrived& arrived) {
             ++taken;
             open_all(now, link, arrived, events);
         };
         // By reference, as a copy of what it captures would be an allocation each time.
-        more |= link.socket.receive(kBatches, std::ref(take));
-        if (link.group) more |= link.group->receive(kBatches, std::ref(take));
+        more |= link.port->receive(kBatches, std::ref(take));
         // A packet is what woke us, as a rule: asking for all else too would double the system
         // calls. What is not read now keeps its descriptor readable.
-        const bool look = taken == 0 || reads() / kReadsBetweenLooks != looks_before;
+        const bool look = taken == 0 || ++link.reads % kReadsBetweenLooks == 0;
         if (look) read_errors(now, link, events);
         look_at_watch |= look;
+        judge(link, events);
     }
     if (look_at_watch && watch_ && watch_->drain()) {
         look_at_links(events);
@@ -48,8 +46,8 @@ bool UdpTransport::receive(base::Instant now, std::vector<totem::Event>& events)
 }
 
 // Opens each packet of a super-packet into one buffer, which all its events share.
-void UdpTransport::open_all(base::Instant now, Link& link, const Arrived& arrived,
-                            std::vector<totem::Event>& events) {
+void NetworkTransport::open_all(base::Instant now, Link& link, const Arrived& arrived,
+                                std::vector<totem::Event>& events) {
     // All payloads and paddings are shorter than the packets they come in.
     base::MutableBuffer memory(arrived.bytes.size());
     parts_.clear();
@@ -64,6 +62,7 @@ void UdpTransport::open_all(base::Instant now, Link& link, const Arrived& arrive
             link.counters.drops.count(opened.error());
             continue;
         }
+        if (arrived.endpoint != 0) note_endpoint(link, arrived, *opened);
         Peer* peer = find_peer(opened->from);
         INVARIANT(peer != nullptr);
         ++peer->counters.packets_received;
@@ -85,16 +84,17 @@ void UdpTransport::open_all(base::Instant now, Link& link, const Arrived& arrive
     }
 }
 
-base::Expected<Opened, DropCause> UdpTransport::open_one(Link& link, const SocketAddress& from,
-                                                         std::span<const std::byte> packet,
-                                                         base::MutableBuffer& memory,
-                                                         std::size_t offset) {
+base::Expected<Opened, DropCause> NetworkTransport::open_one(Link& link, const SocketAddress& from,
+                                                             std::span<const std::byte> packet,
+                                                             base::MutableBuffer& memory,
+                                                             std::size_t offset) {
     const auto header = channel_.inspect(packet);
     if (!header) return base::fail(header.error());
     Peer* peer = find_peer(header->sender);
     INVARIANT(peer != nullptr);
     const auto& listed = peer->addresses[link.config.link.value()];
-    if (block_unlisted_ && (!listed || !listed->same_host(from))) {
+    const bool is_told = from.family() != AF_UNSPEC;
+    if (block_unlisted_ && is_told && (!listed || !listed->same_host(from))) {
         peer->counters.drops.count(DropCause::UnlistedAddress);
         return base::fail(DropCause::UnlistedAddress);
     }
@@ -104,8 +104,15 @@ base::Expected<Opened, DropCause> UdpTransport::open_one(Link& link, const Socke
     return opened;
 }
 
-void UdpTransport::handle(base::Instant now, Link& link, const Opened& opened,
-                          std::span<const std::byte> payload, std::vector<totem::Event>& events) {
+void NetworkTransport::note_endpoint(Link& link, const Arrived& arrived, const Opened& opened) {
+    const Peer* peer = find_peer(opened.from);
+    const auto& listed = peer->addresses[link.config.link.value()];
+    if (listed) link.port->heard(*listed, arrived.endpoint);
+}
+
+void NetworkTransport::handle(base::Instant now, Link& link, const Opened& opened,
+                              std::span<const std::byte> payload,
+                              std::vector<totem::Event>& events) {
     Peer& peer = *find_peer(opened.from);
     switch (opened.what) {
         case Opened::What::Data:
@@ -123,7 +130,7 @@ void UdpTransport::handle(base::Instant now, Link& link, const Opened& opened,
             release(peer, opened.incarnation, events);
             break;
         case Opened::What::Probe:
-            answer_probe(peer, link, payload);
+            take_probe(peer, link, payload);
             break;
         case Opened::What::Obituary:
             events.emplace_back(totem::PeerEvidence{.peer = peer.node,
@@ -134,8 +141,8 @@ void UdpTransport::handle(base::Instant now, Link& link, const Opened& opened,
     if (opened.say_hello) send_hello(now, peer);
 }
 
-void UdpTransport::hold(Peer& peer, const Opened& opened, totem::LinkId link,
-                        std::span<const std::byte> payload) {
+void NetworkTransport::hold(Peer& peer, const Opened& opened, totem::LinkId link,
+                            std::span<const std::byte> payload) {
     // Of one life only: after another one came between, the channel may take a packet twice.
     if (peer.held.incarnation != opened.incarnation) {
         discard_held(peer);
@@ -150,8 +157,8 @@ void UdpTransport::hold(Peer& peer, const Opened& opened, totem::LinkId link,
 }
 
 // Hands on what was held of `incarnation`; what was held of another was a recording.
-void UdpTransport::release(Peer& peer, std::uint64_t incarnation,
-                           std::vector<totem::Event>& events) {
+void NetworkTransport::release(Peer& peer, std::uint64_t incarnation,
+                               std::vector<totem::Event>& events) {
     if (peer.held.incarnation == incarnation) {
         for (totem::PacketArrived& packet : peer.held.packets) {
             events.emplace_back(std::move(packet));
@@ -161,32 +168,43 @@ void UdpTransport::release(Peer& peer, std::uint64_t incarnation,
     discard_held(peer);
 }
 
-void UdpTransport::discard_held(Peer& peer) {
+void NetworkTransport::discard_held(Peer& peer) {
     for (std::size_t i = 0; i < peer.held.packets.size(); ++i) {
         peer.counters.drops.count(DropCause::Unproven);
     }
     peer.held = {};
 }
 
-void UdpTransport::answer_probe(Peer& peer, Link& link, std::span<const std::byte> payload) {
+void NetworkTransport::take_probe(Peer& peer, Link& link, std::span<const std::byte> payload) {
+    using Kind = ProbeMessage::Kind;
     const auto probe = decode_probe(payload);
-    if (!probe || probe->recipient != self_) {
+    if (!probe || (probe->recipient != self_ && probe->kind != Kind::Group)) {
         peer.counters.drops.count(DropCause::Malformed);
         return;
     }
-    const std::uint8_t place = link.config.link.value();
-    if (probe->is_answer) {
-        peer.paths[place].answered(probe->size);
-        return;
+    constexpr std::size_t kAnswerBytes = kProbeBytes + kOverheadBytes;
+    switch (probe->kind) {
+        case Kind::PathAnswer:
+            peer.paths[link.config.link.value()].answered(probe->size);
+            return;
+        case Kind::GroupAnswer:
+            link.reach.answered(peer.node);
+            return;
+        case Kind::Path:
+            send_probe(peer, link,
+                       {.recipient = peer.node, .size = probe->size, .kind = Kind::PathAnswer},
+                       kAnswerBytes);
+            return;
+        case Kind::Group:
+            send_probe(peer, link,
+                       {.recipient = peer.node, .size = probe->size, .kind = Kind::GroupAnswer},
+                       kAnswerBytes);
+            return;
     }
-    std::array<std::byte, kProbeBytes> answer{};
-    encode_probe({.recipient = peer.node, .size = probe->size, .is_answer = true}, answer);
-    std::array<std::byte, kProbeBytes + kOverheadBytes> sealed{};
-    channel_.seal_probe(place, answer, sealed);
-    send_control(peer, link, sealed);
 }
 
-void UdpTransport::read_errors(base::Instant now, Link& link, std::vector<totem::Event>& events) {
+void NetworkTransport::read_errors(base::Instant now, Link& link,
+                                   std::vector<totem::Event>& events) {
     const std::uint8_t place = link.config.link.value();
     // A burst has as many answers as packets: it is one piece of evidence, and one look at a path.
     std::vector<base::NodeId> unreachable;
@@ -196,7 +214,7 @@ void UdpTransport::read_errors(base::Instant now, Link& link, std::vector<totem:
         seen.push_back(node);
         return true;
     };
-    link.socket.read_errors([&](const PathError& error) {
+    link.port->read_errors([&](const PathError& error) {
         ++link.counters.path_errors;
         const auto peer = std::ranges::find_if(peers_, [&](const Peer& candidate) {
             return candidate.addresses[place] && *candidate.addresses[place] == error.to;
@@ -219,7 +237,7 @@ void UdpTransport::read_errors(base::Instant now, Link& link, std::vector<totem:
     });
 }
 
-void UdpTransport::look_at_links(std::vector<totem::Event>& events) {
+void NetworkTransport::look_at_links(std::vector<totem::Event>& events) {
     std::vector<SocketAddress> addresses;
     for (const Link& link : links_) {
         addresses.push_back(link.config.address);
@@ -227,15 +245,23 @@ void UdpTransport::look_at_links(std::vector<totem::Event>& events) {
     const auto usable = LinkWatch::are_usable(addresses);
     if (!usable) return;
     for (std::size_t i = 0; i < links_.size(); ++i) {
-        if (links_[i].is_usable == (*usable)[i]) continue;
-        links_[i].is_usable = (*usable)[i];
-        ++links_[i].counters.changes;
-        events.emplace_back(totem::PeerEvidence{.peer = base::kNoNode,
-                                                .link = links_[i].config.link,
-                                                .kind = links_[i].is_usable
-                                                            ? totem::PeerEvidence::Kind::LinkBack
-                                                            : totem::PeerEvidence::Kind::LinkLost});
+        links_[i].has_address = (*usable)[i];
+        judge(links_[i], events);
     }
+}
+
+// A link is usable when its address is there and its device works.
+void NetworkTransport::judge(Link& link, std::vector<totem::Event>& events) {
+    const bool is_usable = link.has_address && link.port->is_usable();
+    if (link.is_usable == is_usable) return;
+    link.is_usable = is_usable;
+    link.reach.reset();
+    ++link.counters.changes;
+    events.emplace_back(totem::PeerEvidence{.peer = base::kNoNode,
+                                            .link = link.config.link,
+                                            .kind = is_usable
+                                                        ? totem::PeerEvidence::Kind::LinkBack
+                                                        : totem::PeerEvidence::Kind::LinkLost});
 }
 
 }  // namespace transport

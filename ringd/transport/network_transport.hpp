@@ -1,8 +1,9 @@
-// The Totem core's packets over UDP: several links a node, each unicast to every peer or multicast,
-// all sealed by one secure channel.
+// The Totem core's packets over several links a node, each unicast to every peer or multicast, over
+// UDP or RDMA devices, all sealed by one secure channel.
 #pragma once
 
 #include <array>
+#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
@@ -11,52 +12,61 @@
 #include <vector>
 
 #include "ringd/transport/burst_builder.hpp"
+#include "ringd/transport/group_reach.hpp"
 #include "ringd/transport/link_watch.hpp"
+#include "ringd/transport/network_link.hpp"
 #include "ringd/transport/obituary.hpp"
 #include "ringd/transport/path_size.hpp"
+#include "ringd/transport/rdma_module.hpp"
 #include "ringd/transport/secure_channel.hpp"
+#include "ringd/transport/send_memory.hpp"
 #include "ringd/transport/transport.hpp"
 #include "ringd/transport/udp_socket.hpp"
 
 namespace transport {
 
-struct UdpLink {
+enum class LinkKind : std::uint8_t { Udp, Rdma };
+
+struct LinkConfig {
     totem::LinkId link{};
+    LinkKind kind = LinkKind::Udp;
     SocketAddress address;  // Own, with the port.
     // Packets to all go to this group (transport: udp); its port may differ from the address's.
+    // An RDMA link uses it for those peers that it is seen to reach.
     std::optional<Multicast> multicast;
     std::uint8_t dscp = 0;    // ip_dscp
     std::size_t mtu_max = 0;  // netmtu, knet_mtu: IP packets no larger than this. 0: discover.
     int bound_fd = -1;        // A socket bound by somebody else, which is taken over; or -1.
 };
 
-struct UdpPeer {
+struct PeerConfig {
     base::NodeId node{};
     std::vector<std::pair<totem::LinkId, SocketAddress>> addresses;  // With the port; one a link.
 };
 
-struct UdpTransportConfig {
+struct NetworkConfig {
     base::NodeId self{};
-    std::vector<UdpLink> links;
-    std::vector<UdpPeer> peers;
+    std::vector<LinkConfig> links;
+    std::vector<PeerConfig> peers;
     Suite suite = Suite::Aes256Gcm;
     bool block_unlisted = true;  // block_unlisted_ips: packets from configured addresses only.
     std::size_t socket_buffer_bytes = std::size_t{8} << 20u;
+    std::size_t rdma_receives = kRdmaReceivesDefault;
 };
 
-class UdpTransport final : public Transport {
+class NetworkTransport final : public Transport {
   public:
-    [[nodiscard]] static os::Result<std::unique_ptr<UdpTransport>> create(
-        const UdpTransportConfig& config, const ClusterKey& key, base::Instant now);
+    [[nodiscard]] static os::Result<std::unique_ptr<NetworkTransport>> create(
+        const NetworkConfig& config, const ClusterKey& key, base::Instant now);
 
     // The configured peers changed (reload). Those that stay keep their state.
-    void configure_peers(base::Instant now, std::span<const UdpPeer> peers);
+    void configure_peers(base::Instant now, std::span<const PeerConfig> peers);
 
-    // A reload in two steps. The first opens the sockets of links that are new or have moved, and
-    // opens packets of the new key from now on; nothing else changes, and it can fail. The second
+    // A reload in two steps. The first opens the links that are new or have moved, and opens
+    // packets of the new key from now on; nothing else changes, and it can fail. The second
     // cannot: links, peers and the key that seals are those of `next`. The key before is opened for
     // a while longer (kOtherKeyKept).
-    os::Result<void> prepare(const UdpTransportConfig& next, const ClusterKey& key);
+    os::Result<void> prepare(const NetworkConfig& next, const ClusterKey& key);
     // Needs: prepared. The caller watches descriptors() anew: some may be gone.
     void commit(base::Instant now, std::vector<totem::Event>& events);
     void abandon();
@@ -77,15 +87,18 @@ class UdpTransport final : public Transport {
     [[nodiscard]] base::Instant next_deadline() const override;
     void pass_deadline(base::Instant now, std::vector<totem::Event>& events) override;
     [[nodiscard]] std::size_t packet_bytes_max() const override { return packet_bytes_max_; }
+    [[nodiscard]] std::vector<LinkNotice> take_notices() override;
     [[nodiscard]] LinkCounters link_counters(totem::LinkId link) const override;
     [[nodiscard]] PeerCounters peer_counters(base::NodeId peer) const override;
 
   private:
     struct Link {
-        UdpLink config;
-        UdpSocket socket;
-        std::optional<UdpSocket> group;  // Receives what is multicast.
+        LinkConfig config;
+        std::unique_ptr<NetworkLink> port;
+        bool has_address = true;
         bool is_usable = true;
+        GroupReach reach;         // Of an uncertain group.
+        std::uint64_t reads = 0;  // In which packets came.
         LinkCounters counters;
     };
     // Data of a life that is not proven yet, so that the first packets after a start need not wait
@@ -118,22 +131,29 @@ class UdpTransport final : public Transport {
 
     // What a reload brings.
     struct Prepared {
-        UdpTransportConfig config;
+        NetworkConfig config;
         ClusterKey key;
         std::vector<Link> opened;
     };
 
-    UdpTransport(const UdpTransportConfig& config, const ClusterKey& key);
-    [[nodiscard]] static os::Result<Link> open_link(const UdpLink& link, std::size_t buffer_bytes);
+    NetworkTransport(const NetworkConfig& config, const ClusterKey& key);
 
+    [[nodiscard]] os::Result<Link> open_link(const LinkConfig& link,
+                                             const NetworkConfig& config) const;
+
+    [[nodiscard]] std::optional<SendMemory::Piece> take_memory(std::size_t bytes);
+    void release_memory();
     void send_run(std::span<const Outgoing> run);
-    void send_burst(const Destination& to, std::span<const std::byte> sealed, std::size_t segment,
-                    std::size_t packets);
-    void add_path(Peer& peer, Link& link, std::span<const std::byte> sealed, std::size_t segment,
-                  std::size_t packets);
+    void send_burst(const Destination& to, const Burst& burst);
+    [[nodiscard]] std::span<const base::NodeId> nodes_of(totem::SendToAll::Audience audience) const;
+    [[nodiscard]] bool use_group(Link& link, std::span<const base::NodeId> nodes) const;
+    void add_path(Peer& peer, Link& link, Burst burst);
     void send_pending();
     void send_hello(base::Instant now, Peer& peer);
-    void send_control(Peer& peer, Link& link, std::span<const std::byte> sealed);
+    void send_control(Peer& peer, Link& link, const SendMemory::Piece& sealed);
+    void send_probe(Peer& peer, Link& link, const ProbeMessage& probe, std::size_t sealed_bytes);
+    [[nodiscard]] bool is_probing(const Link& link) const;
+    void probe_groups(base::Instant now);
 
     void open_all(base::Instant now, Link& link, const Arrived& arrived,
                   std::vector<totem::Event>& events);
@@ -143,13 +163,15 @@ class UdpTransport final : public Transport {
                                                              std::size_t offset);
     void handle(base::Instant now, Link& link, const Opened& opened,
                 std::span<const std::byte> payload, std::vector<totem::Event>& events);
+    void note_endpoint(Link& link, const Arrived& arrived, const Opened& opened);
     void hold(Peer& peer, const Opened& opened, totem::LinkId link,
               std::span<const std::byte> payload);
     void release(Peer& peer, std::uint64_t incarnation, std::vector<totem::Event>& events);
     void discard_held(Peer& peer);
-    void answer_probe(Peer& peer, Link& link, std::span<const std::byte> payload);
+    void take_probe(Peer& peer, Link& link, std::span<const std::byte> payload);
     void read_errors(base::Instant now, Link& link, std::vector<totem::Event>& events);
     void look_at_links(std::vector<totem::Event>& events);
+    static void judge(Link& link, std::vector<totem::Event>& events);
     void look_at_paths(base::Instant now);
     void probe_paths(base::Instant now);
     void tell_packet_bytes(std::vector<totem::Event>& events);
@@ -158,28 +180,29 @@ class UdpTransport final : public Transport {
     [[nodiscard]] Peer* find_peer(base::NodeId node);
     [[nodiscard]] const Peer* find_peer(base::NodeId node) const;
     [[nodiscard]] Link* find_link(totem::LinkId link);
-    [[nodiscard]] std::optional<std::size_t> mtu_of(const Link& link, const Peer& peer) const;
+    [[nodiscard]] static std::optional<std::size_t> mtu_of(const Link& link, const Peer& peer);
 
     base::NodeId self_;
     bool block_unlisted_;
     SecureChannel channel_;
-    std::vector<Link> links_;  // Ascending by link.
-    std::vector<Peer> peers_;  // Ascending by node.
+    SendMemory memory_;
+    std::vector<Link> links_;          // Ascending by link.
+    std::vector<Peer> peers_;          // Ascending by node.
+    std::vector<base::NodeId> nodes_;  // Of peers_.
     std::vector<base::NodeId> audience_;
     std::optional<LinkWatch> watch_;
 
     std::vector<Outgoing> queue_;
-    std::vector<std::byte> arena_;  // Sealed packets of one flush.
-    std::size_t arena_used_ = 0;
     struct Pending {
         Link* link = nullptr;
         Burst burst;
     };
     std::vector<Pending> pending_;
-    std::vector<Burst> same_socket_;  // Scratch of send_pending().
-    std::vector<Part> parts_;         // Scratch of open_all().
+    std::vector<Burst> same_link_;  // Scratch of send_pending().
+    std::vector<Part> parts_;       // Scratch of open_all().
 
     std::size_t packet_bytes_max_ = 0;
+    std::uint64_t lost_for_memory_ = 0;  // Packets; Totem sends them again.
     base::Instant next_hello_{};
     base::Instant next_path_look_{};
     std::optional<Prepared> prepared_;
