@@ -1,11 +1,14 @@
 #include "ringd/config.hpp"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <span>
 #include <string>
 
 #include "common/base/invariant.hpp"
 #include "common/config/key_file.hpp"
+#include "ringd/transport/crc32c.hpp"
 
 namespace ringd {
 namespace {
@@ -35,6 +38,19 @@ transport::Suite suite_of(config::Cipher cipher) {
     }
     INVARIANT(false);
     return transport::Suite::Aes256Gcm;
+}
+
+// Of administratively scoped groups (RFC 2365, RFC 7346), one for each name: a cluster whose name
+// falls on the same one hears more and believes no more.
+transport::SocketAddress rdma_group(const std::string& cluster,
+                                    const transport::SocketAddress& own) {
+    const std::uint32_t hash = transport::crc32c(0, std::as_bytes(std::span(cluster)));
+    const std::string text = own.is_ipv6()
+                                 ? fmt::format("ff05::6861:6c6f:{:x}", hash & 0xffffu)
+                                 : fmt::format("239.192.{}.{}", hash >> 8u & 0xffu, hash & 0xffu);
+    const auto group = transport::SocketAddress::parse(text, own.port());
+    INVARIANT(group.has_value());
+    return *group;
 }
 
 }  // namespace
@@ -78,7 +94,12 @@ transport::NetworkConfig network_config(const config::ClusterConfig& config) {
                                        .multicast = std::nullopt,
                                        .dscp = config.dscp,
                                        .mtu_max = config.path.fixed.value_or(0)};
-        if (config.transport == config::Transport::Multicast && link.multicast) {
+        if (link.kind == config::LinkKind::Rdma) {
+            own_link.kind = transport::LinkKind::Rdma;
+            own_link.multicast = transport::Multicast{
+                .group = link.multicast ? with_port(*link.multicast, link.port)
+                                        : rdma_group(config.cluster_name, own_link.address)};
+        } else if (config.transport == config::Transport::Multicast && link.multicast) {
             own_link.multicast = transport::Multicast{
                 .group = with_port(*link.multicast, static_cast<std::uint16_t>(link.port + 1)),
                 .ttl = link.ttl};

@@ -39,6 +39,7 @@ os::Result<void> Driver::start() {
             events_.clear();
             parts_.transport.pass_deadline(os::now(), events_);
             step_all(events_);
+            log_links();
         });
     // What the services sent in this turn goes out with it.
     parts_.loop.at_turn_end([this] {
@@ -96,6 +97,18 @@ void Driver::receive() {
     }
     step(os::now(), totem::Drained{});
     settle();
+}
+
+void Driver::log_links() {
+    for (const transport::LinkNotice& notice : parts_.transport.take_notices()) {
+        if (notice.is_usable) {
+            parts_.log.notice("RDMA link works",
+                              {{"LINK", notice.link.value()}, {"DEVICE", notice.text}});
+        } else {
+            parts_.log.warning("RDMA link does not work, trying again each second",
+                               {{"LINK", notice.link.value()}, {"ERROR", notice.text}});
+        }
+    }
 }
 
 void Driver::pass_deadlines() {

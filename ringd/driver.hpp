@@ -66,6 +66,7 @@ class Driver {
   private:
     os::Result<void> watch_network();
     void receive();
+    void log_links();
     void pass_deadlines();
     void take_stored();
     void step_all(std::vector<totem::Event>& events);

@@ -46,6 +46,25 @@ json seen_drops_json(const transport::DropCounters& drops) {
     return result;
 }
 
+json rdma_counters_json(const transport::RdmaCounters& rdma) {
+    return {{"doorbells_sent", rdma.doorbells_sent},
+            {"doorbells_received", rdma.doorbells_received},
+            {"sends", rdma.sends},
+            {"sends_inline", rdma.sends_inline},
+            {"sends_to_group", rdma.sends_to_group},
+            {"completions_sent", rdma.completions_sent},
+            {"completions_received", rdma.completions_received},
+            {"wakeups", rdma.wakeups},
+            {"spins", rdma.spins},
+            {"spins_useful", rdma.spins_useful},
+            {"not_resolved", rdma.not_resolved},
+            {"resolutions", rdma.resolutions},
+            {"group_joins", rdma.group_joins},
+            {"echoes", rdma.echoes},
+            {"queue_pairs", rdma.queue_pairs},
+            {"device_losses", rdma.device_losses}};
+}
+
 json link_json(const totem::LinkHealth& link, const config::ClusterConfig& config,
                base::NodeId peer, base::Instant now) {
     json result = {{"link", link.link.value()},
@@ -109,13 +128,20 @@ json status_json(const totem::Ring& ring, const transport::Transport& transport,
     for (const config::Link& link : config.links) {
         const auto counters = transport.link_counters(totem::LinkId{link.number});
         const auto& own = config.local()->links.at(link.number);
-        links.push_back({{"link", link.number},
-                         {"address", own ? own->text : ""},
-                         {"port", link.port},
-                         {"usable", counters.is_usable},
-                         {"drops", seen_drops_json(counters.drops)},
-                         {"receive_buffer_bytes", counters.receive_buffer_bytes},
-                         {"send_buffer_bytes", counters.send_buffer_bytes}});
+        json entry = {{"link", link.number},
+                      {"address", own ? own->text : ""},
+                      {"port", link.port},
+                      {"usable", counters.is_usable},
+                      {"drops", seen_drops_json(counters.drops)},
+                      {"receive_buffer_bytes", counters.receive_buffer_bytes},
+                      {"send_buffer_bytes", counters.send_buffer_bytes}};
+        if (counters.rdma) {
+            entry["rdma"] = {{"device", counters.rdma->device},
+                             {"datagram_bytes", counters.rdma->packet_bytes},
+                             {"receives", counters.rdma->receives},
+                             {"locked_bytes", counters.rdma->locked_bytes}};
+        }
+        links.push_back(std::move(entry));
     }
     json result = {
         {"node", config.self->value()},
@@ -185,6 +211,9 @@ json counters_json(const totem::Ring& ring, const transport::Transport& transpor
             {"path_errors", counters.path_errors},
             {"changes", counters.changes},
             {"drops", drops_json(counters.drops)}};
+        if (counters.rdma) {
+            links[std::to_string(link.number)]["rdma"] = rdma_counters_json(*counters.rdma);
+        }
     }
     const DriverCounters& own = driver.counters();
     return {{"ring",

@@ -36,15 +36,18 @@ struct Node {
     Position at;
 };
 
+enum class LinkKind : std::uint8_t { Udp, Rdma };
+
 struct Link {
     std::uint8_t number = 0;
+    LinkKind kind = LinkKind::Udp;
     std::uint16_t port = 5405;
     std::uint8_t priority = 1;  // The working link of highest priority carries the traffic.
     std::optional<Milliseconds> heartbeat_interval;  // Unlike TotemTimes::heartbeat_interval.
     std::optional<Milliseconds> silence;             // Down after this, unlike silence_min.
     std::uint32_t pong_count = 2;
 
-    // Transport::Multicast only.
+    // Transport::Multicast, and RDMA links.
     std::optional<IpAddress> multicast;  // Nothing: made from the cluster's name, or broadcast.
     std::optional<IpAddress> bind_network;
     bool broadcast = false;

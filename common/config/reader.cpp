@@ -115,6 +115,8 @@ Link read_link(std::uint8_t number, const Values& values, Problems& problems) {
 std::vector<Link> read_links(const Section& document, const std::vector<Node>& nodes,
                              Problems& problems) {
     std::vector<Link> links;
+    const std::string transport = Values(document.all("totem")).text("transport", "knet");
+    const bool is_rdma = transport == "rdma" || transport == "iba";
     std::vector<const Section*> interfaces;
     for (const Section* section : document.all("totem")) {
         const auto found = section->all("interface");
@@ -135,6 +137,8 @@ std::vector<Link> read_links(const Section& document, const std::vector<Node>& n
                            fmt::format("a second interface {{}} for link {}", number));
         if (is_used) {
             links.push_back(read_link(number, Values(about), problems));
+            const std::string kind = Values(about).text("knet_transport", is_rdma ? "rdma" : "udp");
+            links.back().kind = kind == "rdma" ? LinkKind::Rdma : LinkKind::Udp;
         } else if (!about.empty() && !nodes.empty()) {
             problems.warning(
                 about[0]->at,

@@ -106,9 +106,21 @@ void check_links(const ClusterConfig& cluster, Problems& problems) {
 
 void check_transport(const ClusterConfig& cluster, const Values& totem, Problems& problems) {
     const Value* transport = totem.find("transport");
-    if (transport == nullptr || transport->text == "knet" || cluster.links.size() < 2) return;
-    problems.error(transport->at, fmt::format("transport {} has one link only; several need knet",
-                                              transport->text));
+    if (transport == nullptr) return;
+    if (transport->text == "udp") {
+        for (const Link& link : cluster.links) {
+            if (link.kind == LinkKind::Rdma)
+                problems.error(transport->at, fmt::format("link {}: knet_transport rdma needs "
+                                                          "transport knet or rdma",
+                                                          link.number));
+        }
+    }
+    if (cluster.links.size() < 2 || transport->text == "knet" || transport->text == "rdma" ||
+        transport->text == "iba")
+        return;
+    problems.error(
+        transport->at,
+        fmt::format("transport {} has one link only; several need knet or rdma", transport->text));
 }
 
 // One line for a relation between two times; the line of the file is that of whichever is written.

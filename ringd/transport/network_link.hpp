@@ -92,6 +92,9 @@ class NetworkLink {
     // concern (link_watch.hpp).
     [[nodiscard]] virtual bool is_usable() const { return true; }
 
+    // Why it can't work at all as things are; empty: it can.
+    [[nodiscard]] virtual std::string problem() const { return {}; }
+
     // The largest IP packet that is believed to reach `to`; nothing if there is no way.
     [[nodiscard]] virtual std::optional<std::size_t> path_mtu(const SocketAddress& to) const = 0;
 

@@ -159,6 +159,13 @@ class Cluster:
         except json.JSONDecodeError:
             return None
 
+    def counters(self, number, daemon):
+        """All counters of a daemon. Waits until it answers."""
+        def ask():
+            result = self.hosts[number].run([HERE.parent.parent / "docs/examples/ask_status.py", daemon, "counters"])
+            return json.loads(result.stdout) if result.returncode == 0 else None
+        return wait_for(ask, SOON, f"counters of {daemon} on node {number}")
+
     # Members under load
 
     def load(self, *numbers, group="load", rate=200, size=(64, 2000), reconnect=True):
@@ -244,17 +251,17 @@ def burn_all_cores(network):
     return [host.start(["sh", "-c", "while :; do :; done"]) for _ in range(4)]
 
 
-def _options(description):
+def _options(description, engine):
     parser = argparse.ArgumentParser(description=description)
     parser.add_argument("--build", type=pathlib.Path, default=HERE.parent.parent / "build" / "release")
-    parser.add_argument("--engine", default="halo")
+    parser.add_argument("--engine", default=engine)
     return parser.parse_args()
 
 
-def main(story, nodes=3, links=1, loads=True, missing=lambda engine: None):
+def main(story, nodes=3, links=1, loads=True, missing=lambda engine: None, engine="halo"):
     """Runs the story; the exit code is ctest's."""
     description = (sys.modules["__main__"].__doc__ or story.__name__).strip()
-    options = _options(description)
+    options = _options(description, engine)
     build = options.build.resolve()
     engine = engines.known(build)[options.engine]
     reason = netns.missing_rights() or engine.missing() or missing(engine)
@@ -266,7 +273,7 @@ def main(story, nodes=3, links=1, loads=True, missing=lambda engine: None):
     print(description)
     cluster = None
     began = time.monotonic()
-    network = netns.Network(nodes, links)
+    network = engine.network(nodes, links)
     try:
         cluster = Cluster(network, engine, build)
         story(cluster)

@@ -5,6 +5,9 @@ import pathlib
 import re
 import shutil
 
+import netns
+import rdma_network
+
 
 def _nodelist(network):
     nodes = []
@@ -19,6 +22,10 @@ class Engine:
     name = ""
     daemons = ()
     environment = {}
+
+    def network(self, nodes, links):
+        """The hosts it runs on."""
+        return netns.Network(nodes, links)
 
     def prepare(self, network):
         """Writes configuration and key of all hosts."""
@@ -133,11 +140,40 @@ class Halo(Engine):
         return re.compile(rf'ring formed.* MEMBERS="?{members}"?(\s|$)', re.MULTILINE | re.IGNORECASE)
 
 
+class HaloOverRdma(Halo):
+    """Inside the virtual machine of tests/rdma/vm.py. Link 0 has RDMA devices; all links do unless `mixed`."""
+
+    def __init__(self, build, name, mixed=False, totem=""):
+        how = "    interface {\n        linknumber: 0\n        knet_transport: rdma\n    }\n" if mixed else \
+            "    transport: rdma\n"
+        super().__init__(build, name, how + totem)
+        self._mixed = mixed
+
+    def missing(self):
+        return super().missing() if os.environ.get("HALO_VM") else "run it in tests/rdma/vm.py"
+
+    def network(self, nodes, links):
+        return rdma_network.RdmaNetwork(nodes, links, rdma=(0,) if self._mixed else None)
+
+
+class HaloInMachine(Halo):
+    """UDP in the same virtual machine, to compare with."""
+
+    def missing(self):
+        return super().missing() if os.environ.get("HALO_VM") else "run it in tests/rdma/vm.py"
+
+    def network(self, nodes, links):
+        return rdma_network.RdmaNetwork(nodes, links, rdma=())
+
+
 def known(build):
     """The engines by name: Halo as it is, Corosync as Debian ships it, and what sets them apart."""
     return {engine.name: engine for engine in (
         Halo(build),
         Halo(build, "halo-plain", "    crypto_cipher: none\n    crypto_hash: none\n"),
+        HaloOverRdma(build, "halo-rdma"),
+        HaloOverRdma(build, "halo-mixed", mixed=True),
+        HaloInMachine(build, "halo-udp-vm"),
         Corosync(),
         Corosync("corosync-norr", system="sched_rr: no"),
         Corosync("corosync-crypto", totem="crypto_cipher: aes256\n    crypto_hash: sha256"),

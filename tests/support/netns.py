@@ -147,6 +147,8 @@ class Process:
 class Host:
     """Namespaces held by one sleeping process; joined to the links of its network."""
 
+    namespaces = ("--net", "--mount", "--uts", "--ipc", "--pid")
+
     _INIT = """set -e
 mount -t tmpfs -o mode=755 tmpfs /run
 mount -t tmpfs -o mode=1777 tmpfs /dev/shm
@@ -163,8 +165,8 @@ exec sleep infinity
         self.folder.mkdir()
         self.processes = []
         self._holder = subprocess.Popen(
-            ["unshare", "--net", "--mount", "--uts", "--ipc", "--pid", "--fork",
-             "--kill-child=KILL", "--mount-proc", "--propagation", "private",
+            ["unshare", *self.namespaces, "--fork", "--kill-child=KILL",
+             "--mount-proc", "--propagation", "private",
              "sh", "-c", self._INIT, "sh", name],
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, preexec_fn=_die_with_parent)
         if self._holder.stdout.readline() != b"ready\n":
@@ -173,8 +175,7 @@ exec sleep infinity
         self._namespace = os.readlink(f"/proc/{self.init}/ns/pid")
 
     def enter(self):
-        return ["nsenter", "--target", str(self.init), "--net", "--mount", "--uts", "--ipc", "--pid",
-                "--"]
+        return ["nsenter", "--target", str(self.init), *self.namespaces, "--"]
 
     def run(self, argv, seconds=20, check=False, env=None, text_in=None):
         """Runs a program to its end; its output as text."""

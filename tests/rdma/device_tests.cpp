@@ -1,0 +1,381 @@
+// Links over real verbs on devices in software; run in the machine of tests/rdma/vm.py by
+// device_tests.py, which makes three hosts with a device each. HALO_RDMA_ADDRESSES names theirs.
+#include <doctest/doctest.h>
+#include <poll.h>
+#include <sys/resource.h>
+
+#include <algorithm>
+#include <cstdlib>
+#include <cstring>
+#include <filesystem>
+#include <fstream>
+#include <iterator>
+#include <sstream>
+
+#include "common/os/clock.hpp"
+#include "ringd/transport/network_transport.hpp"
+#include "ringd/transport/rdma/rdma_link.hpp"
+
+using base::Buffer;
+using base::NodeId;
+using totem::LinkId;
+using transport::Burst;
+using transport::ClusterKey;
+using transport::LinkCounters;
+using transport::NetworkLink;
+using transport::NetworkTransport;
+using transport::RdmaDevice;
+using transport::RdmaLink;
+using transport::RdmaLinkConfig;
+using transport::SendMemory;
+using transport::SocketAddress;
+
+namespace {
+
+constexpr auto kPatience = std::chrono::seconds(60);
+constexpr std::uint16_t kPort = 5405;
+
+SocketAddress address_of(std::size_t host, std::uint16_t port = kPort) {
+    const char* list = std::getenv("HALO_RDMA_ADDRESSES");
+    REQUIRE(list != nullptr);
+    std::istringstream words(list);
+    std::string word;
+    for (std::size_t i = 0; i < host; ++i) {
+        words >> word;
+    }
+    const auto address = SocketAddress::parse(word, port);
+    REQUIRE(address.has_value());
+    return *address;
+}
+
+SocketAddress group_address() {
+    return *SocketAddress::parse("239.192.7.7", kPort);
+}
+
+int run(const std::string& command) {
+    return std::system(command.c_str());
+}
+
+struct Received {
+    std::string text;
+    std::uint32_t endpoint = 0;
+};
+
+// A link with its memory, driven by hand.
+struct End {
+    SendMemory memory{std::size_t{1} << 20u};
+    std::unique_ptr<NetworkLink> link;
+    std::vector<Received> received;
+
+    explicit End(std::size_t host, std::size_t receives = 256, bool with_group = true) {
+        auto opened =
+            RdmaLink::open({.link = LinkId{0},
+                            .address = address_of(host),
+                            .group = with_group ? std::optional(group_address()) : std::nullopt,
+                            .receives = receives,
+                            .mtu_max = 0,
+                            .memory = &memory});
+        REQUIRE(opened.has_value());
+        link = std::move(*opened);
+    }
+    [[nodiscard]] RdmaLink& rdma() const { return static_cast<RdmaLink&>(*link); }
+    [[nodiscard]] LinkCounters counters() const {
+        LinkCounters counters;
+        link->add_counters(counters);
+        return counters;
+    }
+    [[nodiscard]] transport::RdmaCounters device() const { return counters().rdma.value(); }
+
+    void turn() {
+        const auto now = os::now();
+        if (now >= link->next_deadline()) link->pass_deadline(now);
+        (void)link->receive(4, [this](const transport::Arrived& arrived) {
+            const auto* text = reinterpret_cast<const char*>(arrived.bytes.data());
+            received.push_back(
+                {.text = std::string(text, arrived.bytes.size()), .endpoint = arrived.endpoint});
+        });
+    }
+    void send(const SocketAddress* to, const std::string& text) { send(to, {text}); }
+    // All of one size, in one burst.
+    void send(const SocketAddress* to, const std::vector<std::string>& texts) {
+        const std::size_t size = texts.front().size();
+        const auto piece = memory.take(size * texts.size());
+        REQUIRE(piece.has_value());
+        for (std::size_t i = 0; i < texts.size(); ++i) {
+            std::memcpy(piece->bytes.data() + i * size, texts[i].data(), size);
+        }
+        const Burst burst{
+            .to = to, .bytes = piece->bytes, .segment_bytes = size, .end = piece->end};
+        link->send(std::span(&burst, 1));
+        const auto held = link->held_from();
+        held ? memory.release(*held) : memory.release_all();
+    }
+    [[nodiscard]] bool got(const std::string& text) const {
+        return std::ranges::any_of(received,
+                                   [&](const Received& each) { return each.text == text; });
+    }
+};
+
+template <class Condition>
+bool wait_for(std::initializer_list<End*> ends, Condition condition) {
+    const auto until = os::now() + kPatience;
+    while (!condition()) {
+        if (os::now() > until) return false;
+        for (End* end : ends) {
+            end->turn();
+        }
+    }
+    return true;
+}
+
+// Sends until it arrives: at first the peer's queue pair is not known.
+bool reaches(End& from, const SocketAddress& to, End& at, const std::string& text) {
+    auto next = os::now();
+    return wait_for({&from, &at}, [&] {
+        if (os::now() >= next) {
+            from.send(&to, text);
+            next = os::now() + std::chrono::milliseconds(100);
+        }
+        return at.got(text);
+    });
+}
+
+struct Pair {
+    SocketAddress one = address_of(1);
+    SocketAddress two = address_of(2);
+    End a{1};
+    End b{2};
+
+    Pair() {
+        a.link->set_peers(std::span(&two, 1));
+        b.link->set_peers(std::span(&one, 1));
+    }
+};
+
+}  // namespace
+
+TEST_CASE("two links find each other and exchange datagrams of all sizes in order") {
+    Pair pair;
+    REQUIRE(reaches(pair.a, pair.two, pair.b, "hello"));
+    REQUIRE(reaches(pair.b, pair.one, pair.a, "hello yourself"));
+    const std::size_t most = pair.a.device().packet_bytes;
+    REQUIRE(most >= RdmaDevice::kDatagramBytesMin);
+    for (const std::size_t size : {std::size_t{1}, std::size_t{256}, std::size_t{257}, most}) {
+        pair.b.received.clear();
+        std::vector<std::string> texts;
+        for (char letter = 'a'; letter < 'a' + 20; ++letter) {
+            texts.emplace_back(size, letter);
+        }
+        pair.a.send(&pair.two, texts);
+        REQUIRE(wait_for({&pair.a, &pair.b}, [&] { return pair.b.received.size() >= 20; }));
+        for (std::size_t i = 0; i < texts.size(); ++i) {
+            CHECK(pair.b.received[i].text == texts[i]);
+        }
+    }
+}
+
+TEST_CASE("a burst is one doorbell, and completions are few") {
+    Pair pair;
+    REQUIRE(reaches(pair.a, pair.two, pair.b, "hello"));
+    const auto before = pair.a.device();
+    pair.a.send(&pair.two, std::vector<std::string>(64, std::string(1000, 'x')));
+    REQUIRE(wait_for({&pair.a, &pair.b}, [&] { return pair.b.received.size() >= 65; }));
+    (void)pair.a.link->held_from();
+    const auto after = pair.a.device();
+    CHECK(after.doorbells_sent - before.doorbells_sent == 1);
+    CHECK(after.sends - before.sends == 64);
+    CHECK(after.sends_inline == before.sends_inline);
+    CHECK(after.completions_sent - before.completions_sent <= 4);
+}
+
+TEST_CASE("small datagrams need no memory of the sender's") {
+    Pair pair;
+    REQUIRE(reaches(pair.a, pair.two, pair.b, "hello"));
+    const auto before = pair.a.device();
+    pair.a.send(&pair.two, std::string(200, 'x'));
+    CHECK(pair.a.device().sends_inline == before.sends_inline + 1);
+    CHECK_FALSE(pair.a.link->held_from().has_value());
+}
+
+TEST_CASE("what goes to the group comes to all others, and not back") {
+    Pair pair;
+    const auto three = address_of(3);
+    End c(3);
+    REQUIRE(wait_for({&pair.a, &pair.b, &c}, [&] {
+        return pair.a.link->group() != nullptr && pair.b.link->group() != nullptr &&
+               c.link->group() != nullptr;
+    }));
+    auto next = os::now();
+    REQUIRE(wait_for({&pair.a, &pair.b, &c}, [&] {
+        if (os::now() >= next) {
+            pair.a.send(pair.a.link->group(), "to all");
+            next = os::now() + std::chrono::milliseconds(200);
+        }
+        return pair.b.got("to all") && c.got("to all") && pair.a.device().echoes > 0;
+    }));
+    CHECK(pair.a.received.empty());
+}
+
+TEST_CASE("what is larger than the port carries is counted, and breaks nothing") {
+    Pair pair;
+    REQUIRE(reaches(pair.a, pair.two, pair.b, "hello"));
+    pair.a.send(&pair.two, std::string(pair.a.device().packet_bytes + 1, 'x'));
+    CHECK(pair.a.counters().too_large == 1);
+    CHECK(reaches(pair.a, pair.two, pair.b, "again"));
+    CHECK(pair.a.device().queue_pairs == 1);
+}
+
+TEST_CASE("a receive queue that runs empty loses packets and goes on") {
+    Pair pair;
+    const auto three = address_of(3);
+    End small(3, 16);
+    pair.a.link->set_peers(std::span(&three, 1));
+    REQUIRE(reaches(pair.a, three, small, "hello"));
+    for (int burst = 0; burst < 4; ++burst) {
+        pair.a.send(&three, std::vector<std::string>(64, std::string(500, 'x')));
+    }
+    REQUIRE(reaches(pair.a, three, small, "still there"));
+    CHECK(small.received.size() >= 16);
+    CHECK(small.received.size() < 250);
+    CHECK(small.device().queue_pairs == 1);
+}
+
+TEST_CASE("a send queue that is full waits and drops nothing") {
+    Pair pair;
+    REQUIRE(reaches(pair.a, pair.two, pair.b, "hello"));
+    for (int burst = 0; burst < 40; ++burst) {
+        pair.a.send(&pair.two, std::vector<std::string>(32, std::string(900, 'x')));
+        pair.b.turn();
+    }
+    CHECK(pair.a.counters().not_sent == 0);
+    CHECK(pair.a.device().sends >= 1280);
+}
+
+TEST_CASE("a broken queue pair is made anew, and the peer finds it") {
+    Pair pair;
+    REQUIRE(reaches(pair.a, pair.two, pair.b, "hello"));
+    REQUIRE(reaches(pair.b, pair.one, pair.a, "hello"));
+    const auto old = pair.a.rdma().device()->queue_pair()->qp_num;
+    ibv_qp_attr attributes{};
+    attributes.qp_state = IBV_QPS_ERR;
+    REQUIRE(ibv_modify_qp(pair.a.rdma().device()->queue_pair(), &attributes, IBV_QP_STATE) == 0);
+    REQUIRE(wait_for({&pair.a, &pair.b}, [&] { return pair.a.device().queue_pairs == 2; }));
+    CHECK(pair.a.rdma().device()->queue_pair()->qp_num != old);
+    REQUIRE(reaches(pair.a, pair.two, pair.b, "from the new one"));
+    // The peer still sends to the old one; that the new one was heard makes it ask.
+    pair.b.link->heard(pair.one, pair.a.rdma().device()->queue_pair()->qp_num);
+    CHECK(reaches(pair.b, pair.one, pair.a, "to the new one"));
+    CHECK(pair.a.link->is_usable());
+}
+
+TEST_CASE("a peer that starts anew is found") {
+    Pair pair;
+    REQUIRE(reaches(pair.a, pair.two, pair.b, "hello"));
+    pair.b.link.reset();
+    End again(2);
+    again.link->set_peers(std::span(&pair.one, 1));
+    // Nothing is heard of it, so that its silence is what makes us ask.
+    CHECK(reaches(pair.a, pair.two, again, "are you there"));
+}
+
+TEST_CASE("without a device it says so, and works as soon as there is one") {
+    const SocketAddress nowhere = *SocketAddress::parse("127.0.0.1", kPort);
+    SendMemory memory(4096);
+    const auto link = RdmaLink::open({.link = LinkId{3},
+                                      .address = nowhere,
+                                      .group = std::nullopt,
+                                      .receives = 16,
+                                      .mtu_max = 0,
+                                      .memory = &memory});
+    REQUIRE(link.has_value());
+    CHECK_FALSE((*link)->is_usable());
+    const auto notices = (*link)->take_notices();
+    REQUIRE(notices.size() == 1);
+    CHECK(notices[0].link == LinkId{3});
+    CHECK(notices[0].text.find("no RDMA device has the address 127.0.0.1:5405") == 0);
+}
+
+TEST_CASE("a device that goes and comes back is noticed, with its port") {
+    const char* interface = std::getenv("HALO_RDMA_INTERFACE");
+    const char* device = std::getenv("HALO_RDMA_DEVICE");
+    REQUIRE(interface != nullptr);
+    REQUIRE(device != nullptr);
+    Pair pair;
+    REQUIRE(reaches(pair.a, pair.two, pair.b, "hello"));
+
+    SUBCASE("the port goes down") {
+        REQUIRE(run(std::string("ip link set ") + interface + " down") == 0);
+        CHECK(wait_for({&pair.a, &pair.b}, [&] { return !pair.a.link->is_usable(); }));
+        REQUIRE(run(std::string("ip link set ") + interface + " up") == 0);
+        REQUIRE(run("eval \"$HALO_RDMA_ROUTES\"") == 0);
+    }
+    SUBCASE("the device is removed") {
+        REQUIRE(run(std::string("rdma link delete ") + device) == 0);
+        CHECK(wait_for({&pair.a, &pair.b}, [&] { return !pair.a.link->is_usable(); }));
+        const std::string add =
+            std::string("rdma link add ") + device + " type rxe netdev " + interface;
+        REQUIRE(run(add) == 0);
+    }
+    CHECK(wait_for({&pair.a, &pair.b}, [&] { return pair.a.link->is_usable(); }));
+    CHECK(reaches(pair.a, pair.two, pair.b, "back again"));
+    CHECK(pair.a.link->take_notices().size() >= 2);
+}
+
+TEST_CASE("too small a port is told with what to do") {
+    const char* interface = std::getenv("HALO_RDMA_INTERFACE");
+    REQUIRE(interface != nullptr);
+    REQUIRE(run(std::string("ip link set ") + interface + " mtu 576") == 0);
+    const End end(1, 64, false);
+    const auto notices = end.link->take_notices();
+    REQUIRE(run(std::string("ip link set ") + interface + " mtu 4200") == 0);
+    REQUIRE(notices.size() == 1);
+    CHECK(notices[0].text.find("raise the MTU of its interface") != std::string::npos);
+}
+
+// In a process without CAP_IPC_LOCK, which makes the limit count.
+TEST_CASE("too little locked memory is told with what to do" * doctest::skip()) {
+    const rlimit little{.rlim_cur = 65536, .rlim_max = 65536};
+    REQUIRE(::setrlimit(RLIMIT_MEMLOCK, &little) == 0);
+    const End end(1, 1024, false);
+    CHECK_FALSE(end.link->is_usable());
+    const auto notices = end.link->take_notices();
+    REQUIRE(notices.size() == 1);
+    CHECK(notices[0].text.find("the limit is 65536 bytes: raise LimitMEMLOCK") !=
+          std::string::npos);
+}
+
+TEST_CASE("links that come and go leave nothing behind") {
+    const auto descriptors = [] {
+        const auto folder = std::filesystem::directory_iterator("/proc/self/fd");
+        return std::distance(begin(folder), end(folder));
+    };
+    const auto resident_pages = [] {
+        std::ifstream file("/proc/self/statm");
+        long size = 0;
+        long resident = 0;
+        file >> size >> resident;
+        return resident;
+    };
+    const char* wanted = std::getenv("HALO_RDMA_CYCLES");
+    const int cycles = wanted == nullptr ? 30 : std::atoi(wanted);
+    const auto one = address_of(1);
+    const auto two = address_of(2);
+    End a(1, 32, false);
+    a.link->set_peers(std::span(&two, 1));
+    long pages = 0;
+    long open = 0;
+    for (int i = 0; i < cycles + 10; ++i) {
+        if (i == 10) {  // The libraries have what they keep.
+            open = descriptors();
+            pages = resident_pages();
+        }
+        End b(2, 32, true);
+        b.link->set_peers(std::span(&one, 1));
+        REQUIRE(reaches(b, one, a, "cycle " + std::to_string(i)));
+        a.received.clear();
+    }
+    CHECK(descriptors() == open);
+    const long grown = (resident_pages() - pages) * 4096;
+    MESSAGE(cycles, " cycles: ", grown, " bytes more resident");
+    CHECK(grown < 1024 * 1024);
+}
