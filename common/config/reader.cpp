@@ -390,7 +390,7 @@ ClusterConfig read_cluster(const Section& document, const std::string& file,
         cluster.dscp = known.value_or(std::uint8_t{0});
     }
 
-    const NodeRules rules{.may_derive_id = transport != "knet",
+    const NodeRules rules{.may_derive_id = transport == "udp" || transport == "udpu",
                           .clear_high_bit = totem.is_on("clear_node_high_bit", false),
                           .version = cluster.ip_version};
     for (const Section* list : document.all("nodelist")) {

@@ -446,7 +446,12 @@ void NetworkTransport::pass_deadline(base::Instant now, std::vector<totem::Event
         }
     }
     for (Link& link : links_) {
-        if (now >= link.port->next_deadline()) link.port->pass_deadline(now);
+        if (now < link.port->next_deadline()) continue;
+        link.port->pass_deadline(now);
+        // Its device may be another one now.
+        for (Peer& peer : peers_) {
+            peer.paths[link.config.link.value()].learn(mtu_of(link, peer), link.config.mtu_max);
+        }
     }
     if (now >= next_path_look_) {
         look_at_links(events);

@@ -23,7 +23,6 @@ struct RdmaLinkConfig {
     SocketAddress address;               // Own, of the device's interface, with the port.
     std::optional<SocketAddress> group;  // Multicast, where the fabric has it.
     std::size_t receives = kRdmaReceivesDefault;
-    std::size_t mtu_max = 0;             // IP packets no larger than this. 0: as the port has it.
     const SendMemory* memory = nullptr;  // Outlives the link.
 };
 

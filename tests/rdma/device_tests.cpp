@@ -73,7 +73,6 @@ struct End {
                             .address = address_of(host),
                             .group = with_group ? std::optional(group_address()) : std::nullopt,
                             .receives = receives,
-                            .mtu_max = 0,
                             .memory = &memory});
         REQUIRE(opened.has_value());
         link = std::move(*opened);
@@ -285,7 +284,6 @@ TEST_CASE("without a device it says so, and works as soon as there is one") {
                                       .address = nowhere,
                                       .group = std::nullopt,
                                       .receives = 16,
-                                      .mtu_max = 0,
                                       .memory = &memory});
     REQUIRE(link.has_value());
     CHECK_FALSE((*link)->is_usable());

@@ -66,8 +66,7 @@ bool RdmaLink::watch(int fd) const {
     return ::epoll_ctl(events_.get(), EPOLL_CTL_ADD, fd, &event) == 0;
 }
 
-// ---- The device comes and goes
-// -------------------------------------------------------------------
+// ---- The device comes and goes ----
 
 os::Result<verbs::Id> RdmaLink::bound_id(std::uint16_t port) {
     rdma_cm_id* made = nullptr;
@@ -205,8 +204,7 @@ std::vector<LinkNotice> RdmaLink::take_notices() {
     return std::exchange(notices_, {});
 }
 
-// ---- The connection manager
-// ----------------------------------------------------------------------
+// ---- The connection manager ----
 
 void RdmaLink::join_group() {
     is_joining_ = true;
@@ -274,8 +272,7 @@ void RdmaLink::answer(rdma_cm_id* asking) {
     (void)rdma_accept(asking, &answer);
 }
 
-// ---- Packets
-// -------------------------------------------------------------------------------------
+// ---- Packets ----
 
 void RdmaLink::send(std::span<const Burst> bursts) {
     for (const Burst& burst : bursts) {

@@ -12,6 +12,8 @@ constexpr int kResolveMs = 1000;
 constexpr base::Duration kBackoffMin = milliseconds(100);
 constexpr base::Duration kBackoffMax = milliseconds(2000);
 constexpr base::Duration kTick = std::chrono::seconds(1);
+// The kernel asks again after 4 s, and gives up after 61.
+constexpr base::Duration kAskMax = std::chrono::seconds(3);
 
 sockaddr* address_of(const SocketAddress& address) {
     // librdmacm's functions take it without const and do not write to it.
@@ -62,7 +64,11 @@ void Remotes::heard(const SocketAddress& peer, std::uint32_t queue_pair) {
 base::Instant Remotes::due() const {
     base::Instant due = next_silence_check_;
     for (const auto& remote : remotes_) {
-        if (remote->is_wanted && !remote->asking) due = std::min(due, remote->ask_at);
+        if (remote->asking) {
+            due = std::min(due, remote->asked + kAskMax);
+        } else if (remote->is_wanted) {
+            due = std::min(due, remote->ask_at);
+        }
     }
     return due;
 }
@@ -80,6 +86,7 @@ void Remotes::tick(base::Instant now, RdmaCounters& counters) {
         }
     }
     for (const auto& remote : remotes_) {
+        if (remote->asking && now - remote->asked >= kAskMax) failed(now, *remote);
         if (!remote->is_wanted || remote->asking || remote->ask_at > now) continue;
         ++counters.resolutions;
         ask(now, *remote);
@@ -93,6 +100,7 @@ void Remotes::ask(base::Instant now, Remote& remote) {
         return;
     }
     remote.asking.reset(id);
+    remote.asked = now;
     const SocketAddress from = self_.with_port(0);
     if (rdma_resolve_addr(id, address_of(from), address_of(remote.address), kResolveMs) != 0) {
         failed(now, remote);

@@ -27,7 +27,7 @@ class Remotes {
     // An authentic packet came from this queue pair of the peer's.
     void heard(const SocketAddress& peer, std::uint32_t queue_pair);
 
-    // Asks those whose time has come; to be called once a tick of `interval`.
+    // Asks those whose time has come. When to call it: due().
     void tick(base::Instant now, RdmaCounters& counters);
     [[nodiscard]] base::Instant due() const;
 
@@ -42,6 +42,7 @@ class Remotes {
         std::uint32_t queue_pair = 0;
         std::uint32_t key = 0;
         verbs::Id asking;
+        base::Instant asked{};
         base::Instant ask_at{};    // Or not before.
         base::Duration backoff{};  // Grows while nobody answers.
         bool is_wanted = true;     // Ask at `ask_at`.

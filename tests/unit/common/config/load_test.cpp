@@ -262,3 +262,34 @@ TEST_CASE("names are resolved by the host's own means") {
     tells("nodelist {\n" + node(1, "  ring0_addr: no-such-host.invalid\n") + "}\n",
           "f:4: error: ring0_addr: cannot resolve 'no-such-host.invalid'");
 }
+
+TEST_CASE("all links, or one of them, go over RDMA devices") {
+    const std::string nodes =
+        "nodelist {\n" +
+        node(1, "  ring0_addr: 192.0.2.1\n  ring1_addr: 198.51.100.1\n  name: a\n") +
+        node(2, "  ring0_addr: 192.0.2.2\n  ring1_addr: 198.51.100.2\n  name: b\n") + "}\n";
+    const auto kinds = [&](const std::string& totem) {
+        const auto cluster = good("totem {\n" + totem + "}\n" + nodes);
+        return std::vector{cluster.links.at(0).kind, cluster.links.at(1).kind};
+    };
+    using config::LinkKind;
+    const std::vector both{LinkKind::Rdma, LinkKind::Rdma};
+    CHECK(kinds("") == std::vector{LinkKind::Udp, LinkKind::Udp});
+    CHECK(kinds(" transport: rdma\n") == both);
+    CHECK(kinds(" transport: iba\n") == both);
+    CHECK(kinds(" interface {\n  linknumber: 1\n  knet_transport: rdma\n }\n") ==
+          std::vector{LinkKind::Udp, LinkKind::Rdma});
+    CHECK(kinds(" transport: rdma\n interface {\n  linknumber: 0\n  knet_transport: udp\n }\n") ==
+          std::vector{LinkKind::Udp, LinkKind::Rdma});
+    CHECK(good(nodes + "totem {\n transport: rdma\n interface {\n  mcastaddr: 239.192.1.2\n }\n}\n")
+              .links.at(0)
+              .multicast->text() == "239.192.1.2");
+}
+
+TEST_CASE("an RDMA link has no place beside multicast UDP, and every node needs its number") {
+    tells("totem {\n transport: udp\n interface {\n  knet_transport: rdma\n }\n}\n" + kThreeNodes,
+          "link 0: knet_transport rdma needs transport knet or rdma");
+    tells("totem {\n transport: rdma\n}\nnodelist {\n node {\n  ring0_addr: 192.0.2.1\n }\n}\n",
+          "nodeid");
+    tells("totem {\n transport: verbs\n}\n" + kThreeNodes, "knet, udpu, udp, rdma");
+}
