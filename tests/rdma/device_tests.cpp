@@ -13,20 +13,14 @@
 #include <sstream>
 
 #include "common/os/clock.hpp"
-#include "ringd/transport/network_transport.hpp"
 #include "ringd/transport/rdma/rdma_link.hpp"
 
-using base::Buffer;
-using base::NodeId;
 using totem::LinkId;
 using transport::Burst;
-using transport::ClusterKey;
 using transport::LinkCounters;
 using transport::NetworkLink;
-using transport::NetworkTransport;
 using transport::RdmaDevice;
 using transport::RdmaLink;
-using transport::RdmaLinkConfig;
 using transport::SendMemory;
 using transport::SocketAddress;
 
@@ -94,7 +88,9 @@ struct End {
                 {.text = std::string(text, arrived.bytes.size()), .endpoint = arrived.endpoint});
         });
     }
-    void send(const SocketAddress* to, const std::string& text) { send(to, {text}); }
+    void send(const SocketAddress* to, const std::string& text) {
+        send(to, std::vector<std::string>{text});
+    }
     // All of one size, in one burst.
     void send(const SocketAddress* to, const std::vector<std::string>& texts) {
         const std::size_t size = texts.front().size();
@@ -198,7 +194,6 @@ TEST_CASE("small datagrams need no memory of the sender's") {
 
 TEST_CASE("what goes to the group comes to all others, and not back") {
     Pair pair;
-    const auto three = address_of(3);
     End c(3);
     REQUIRE(wait_for({&pair.a, &pair.b, &c}, [&] {
         return pair.a.link->group() != nullptr && pair.b.link->group() != nullptr &&
