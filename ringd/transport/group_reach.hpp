@@ -4,6 +4,7 @@
 #pragma once
 
 #include <array>
+#include <cstddef>
 #include <cstdint>
 #include <map>
 #include <vector>
@@ -12,6 +13,9 @@
 #include "common/base/instant.hpp"
 
 namespace transport {
+
+// Fewer than these are served as well one by one, without the echo.
+inline constexpr std::size_t kGroupMembersMin = 2;
 
 class GroupReach {
   public:

@@ -68,7 +68,7 @@ def measure(engine, size):
         after, cpu = [flat(c) for c in link_counters(cluster)], cpu_seconds(cluster) - cpu
         messages = min(b - a for a, b in zip(start, end))
         spent = {name: sum(a[name] - b[name] for a, b in zip(after, before)) for name in after[0] if name in before[0]}
-        status = cluster.status(1)
+        status = cluster.status(1)["ringd"]
         return {"messages_s": messages / took, "cpu_us": cpu / max(messages, 1) * 1e6, "messages": messages,
                 "rotation_us": status["token"]["rotation_mean_us"], "packet_bytes": status["packet_bytes"],
                 "spent": spent}

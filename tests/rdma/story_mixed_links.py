@@ -10,7 +10,7 @@ SLOW = 120
 
 
 def usable(cluster, number, link):
-    status = cluster.status(number)
+    status = (cluster.status(number) or {}).get("ringd")
     return status is not None and status["links"][link]["usable"]
 
 

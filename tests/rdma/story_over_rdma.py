@@ -21,7 +21,7 @@ def story(cluster):
     cluster.wait_members(loads, [1, 2, 3], SLOW)
     cluster.wait_progress(loads, 300, SLOW)
     for number in cluster.hosts:
-        link = cluster.status(number)["links"][0]
+        link = lab.wait_for(lambda: (cluster.status(number) or {}).get("ringd"), SLOW, "status of ringd")["links"][0]
         assert link["usable"] and link["rdma"]["device"].startswith(network.device(number)), link
         assert link["rdma"]["datagram_bytes"] == 4096, link
     lab.wait_for(lambda: rdma_counters(cluster, 1)["sends_to_group"] > 100, SLOW, "bursts to the group")

@@ -17,7 +17,7 @@ class PollBudget {
 
     // The time to look now, or zero. Tell the outcome with came() or did_not_come() when not zero.
     [[nodiscard]] base::Duration next();
-    void came() { score_ = score_ + (kScoreMax - score_) / 8 + 1; }
+    void came() { score_ += (kScoreMax - score_ + 7) / 8; }
     void did_not_come() { score_ -= (score_ + 7) / 8; }
 
   private:

@@ -68,8 +68,9 @@ TEST_CASE("values outside their range or choice are told with what is allowed") 
         CHECK(problem_of(std::string("totem {\n token: ") + wrong + "\n}\n").find("not allowed") !=
               std::string::npos);
     }
-    CHECK(problem_of("totem {\n transport: rdma\n}\n") ==
-          "f:2: error: transport: 'rdma' is not allowed; it takes one of knet, udpu, udp\n");
+    CHECK(problem_of("totem {\n transport: sctp\n}\n") ==
+          "f:2: error: transport: 'sctp' is not allowed; it takes one of knet, udpu, udp, rdma, "
+          "iba\n");
     CHECK(problem_of("totem {\n secauth: maybe\n}\n") ==
           "f:2: error: secauth: 'maybe' is not allowed; it takes yes or no\n");
     CHECK(problem_of("totem {\n keyfile:\n}\n").find("not allowed") != std::string::npos);
