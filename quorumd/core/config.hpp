@@ -16,6 +16,10 @@ struct Config {
     base::Duration last_man_standing_window = std::chrono::seconds{10};
     base::Duration device_timeout = std::chrono::seconds{10};
     base::Duration device_sync_timeout = std::chrono::seconds{30};
+    // How much longer than the arbiter a node may take to notice that they are cut from each other:
+    // corosync-qdevice beats every 0.8 timeouts and waits for one answer, corosync-qnetd for 1.5
+    // beats since the last.
+    [[nodiscard]] base::Duration device_takeover() const { return device_timeout * 12 / 10; }
     base::Duration lease = std::chrono::seconds{9};
     base::Duration renewal = std::chrono::seconds{1};
 };

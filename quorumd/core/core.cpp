@@ -32,12 +32,16 @@ void Core::step(base::Instant now, const Event& event, std::vector<Action>& acti
 }
 
 bool Core::is_quorate(base::Instant now) const {
+    return holds(now) && (config_.is_free || !is_open_to_device());
+}
+
+bool Core::holds(base::Instant now) const {
     if (config_.is_free) return true;
     return claims_ && proof_ && *proof_ <= now && now < *proof_ + config_.lease;
 }
 
 void Core::watch_lease(Context& context) {
-    const bool is_now = is_quorate(context.now);
+    const bool is_now = holds(context.now);
     if (is_now == was_quorate_) return;
     was_quorate_ = is_now;
     if (!is_now) ++counters_.leases_expired;

@@ -4,6 +4,10 @@
 // How to drive it: give each Event to step() with the time and carry out the Actions in order; wake
 // up at next_deadline() and give TimePassed. is_quorate() is asked with the time of the question.
 //
+// A quorum device may be silent for long after a membership change, and then say yes to the other
+// side. So with a device who asks is answered no from the change to the decision; who follows is
+// told at the decision, or when the lease of what held before has ended.
+//
 // A decision is made at one point of the order from the same data at every member: in each view all
 // say their State, and with the last of them (or a Skip) all decide. Changes in the view are
 // messages, after which all decide again.
@@ -39,6 +43,8 @@ class Core {
 
     // Whether this node may act, at the time of the question.
     [[nodiscard]] bool is_quorate(base::Instant now) const;
+    // Whether what was decided last says so, and its lease lasts: what followers were told.
+    [[nodiscard]] bool holds(base::Instant now) const;
     [[nodiscard]] bool is_serving() const { return is_serving_; }
     [[nodiscard]] Status status(base::Instant now) const;
 
@@ -66,6 +72,7 @@ class Core {
         std::map<base::NodeId, State> said;
         base::Instant skip_at{};
         bool is_merged = false;
+        bool is_new_ring = false;            // Nothing was decided in this ring.
         std::optional<base::Instant> proof;  // As proof_, for the partition to be decided on.
     };
     struct Outstanding {
@@ -99,7 +106,7 @@ class Core {
     // core_view.cpp
     void on_view(Context& context, const protocol::View& view);
     void on_batch(Context& context, const protocol::Batch& batch);
-    void begin_exchange(Context& context);
+    void begin_exchange(Context& context, bool is_new_ring);
     void settle(Context& context);
     void merge_states(Context& context);
     [[nodiscard]] std::vector<base::NodeId> awaited() const;
@@ -126,6 +133,7 @@ class Core {
     [[nodiscard]] std::vector<Member> voters() const;
     [[nodiscard]] Device device() const;
     void decide(Context& context, Recount recount);
+    [[nodiscard]] std::optional<base::Instant> begins_at(base::Instant now) const;
     void adopt(Context& context, const Standing& after, Granted granted = Granted::No);
     void watch_window(Context& context);
     void promise_to_lower(Context& context);
@@ -135,6 +143,10 @@ class Core {
 
     [[nodiscard]] ViewId view_id() const { return {view_.ring, view_.version}; }
     [[nodiscard]] bool is_in_view() const { return !view_.members.empty(); }
+    // What was decided before is not what the device may decide now.
+    [[nodiscard]] bool is_open_to_device() const {
+        return exchange_ && exchange_->is_new_ring && options().device_votes > 0;
+    }
     [[nodiscard]] bool is_decided() const { return is_in_view() && !exchange_; }
     [[nodiscard]] bool waits_for_all() const;
     [[nodiscard]] Reason reason(base::Instant now) const;

@@ -1,5 +1,6 @@
 // The decision itself, and what follows from it.
 #include <algorithm>
+#include <utility>
 
 #include "common/base/invariant.hpp"
 #include "quorumd/core/codec.hpp"
@@ -61,19 +62,37 @@ void Core::decide(Context& context, Recount recount) {
     adopt(context, after);
 }
 
+// When quorum that nobody here has may begin: who was left behind may hold a lease. And where it is
+// the device that decides, it may have dropped a node that still believes in its word, whether or
+// not that node was ever with one of us. Nothing: at once.
+std::optional<base::Instant> Core::begins_at(base::Instant now) const {
+    std::optional<base::Instant> at;
+    if (!standing_.last_quorate.empty()) at = others_left_at_.value_or(now) + config_.lease;
+    Device silent = device();
+    if (!silent.casts) return at;
+    silent.casts = false;
+    const auto members = voters();
+    const bool is_by_device =
+        !quorum::decide(options().rules, standing_, view_.ring.seq, members, silent, Recount::Keep)
+             .quorate;
+    const base::Duration takeover = std::max(config_.device_takeover(), config_.lease);
+    if (is_by_device) at = std::max(at.value_or(now), now + takeover);
+    return at;
+}
+
 void Core::adopt(Context& context, const Standing& after, Granted granted) {
     ++counters_.decisions;
-    const Standing before = standing_;
-    standing_ = after;
-    const bool begins = after.quorate && !before.quorate;
-    if (begins && !before.last_quorate.empty() && granted == Granted::No) {
+    const bool begins = after.quorate && !standing_.quorate && granted == Granted::No;
+    const auto begins_at = begins ? this->begins_at(context.now) : std::nullopt;
+    const Standing before = std::exchange(standing_, after);
+    if (begins_at) {
         // Nobody here holds a lease; who was left behind may. What was quorate last stays what it
         // was until ours begins.
         standing_.quorate = false;
         standing_.last_quorate = before.last_quorate;
         standing_.last_quorate_seq = before.last_quorate_seq;
         if (!grant_at_) {
-            grant_at_ = others_left_at_.value_or(context.now) + config_.lease;
+            grant_at_ = begins_at;
             if (*grant_at_ > context.now) ++counters_.grants_waited;
         }
     } else {
@@ -86,7 +105,7 @@ void Core::adopt(Context& context, const Standing& after, Granted granted) {
     store_durable(context);
     if (before.expected_votes != standing_.expected_votes)
         context.actions.emplace_back(ExpectedVotesChanged{});
-    was_quorate_ = is_quorate(context.now);
+    was_quorate_ = holds(context.now);
     context.actions.emplace_back(QuorumChanged{});
 }
 

@@ -35,6 +35,7 @@ void Core::apply(Context& context, base::NodeId sender, const State& state) {
         if (!is_new) return;
         skipped_.erase(sender);
         if (exchange_->is_merged) {
+            exchange_->said[sender] = state;  // Else it would be awaited for ever.
             said_[sender] = state.own;
             standing_ = merge(standing_, state.standing);
         }

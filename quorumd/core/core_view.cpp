@@ -41,12 +41,13 @@ void Core::on_view(Context& context, const protocol::View& view) {
         device_deadline_ = context.now + config_.device_sync_timeout;
     context.actions.emplace_back(MembersChanged{.joined = view.joined, .left = view.left});
     if (exchange_) ++counters_.exchanges_aborted;
-    begin_exchange(context);
+    begin_exchange(context, is_new_ring || (exchange_ && exchange_->is_new_ring));
 }
 
-void Core::begin_exchange(Context& context) {
+void Core::begin_exchange(Context& context, bool is_new_ring) {
     ++counters_.exchanges;
     exchange_.emplace();
+    exchange_->is_new_ring = is_new_ring;
     exchange_->skip_at = context.now + config_.lease / kSkipPart;
     State state{.own = own_, .standing = as_claimed(context.now)};
     if (others_left_at_) {
@@ -61,7 +62,7 @@ void Core::begin_exchange(Context& context) {
 // What the others are told of us: a claim whose lease has ended is none.
 Standing Core::as_claimed(base::Instant now) const {
     Standing standing = standing_;
-    standing.quorate = is_quorate(now) && !config_.is_free;
+    standing.quorate = holds(now) && !config_.is_free;
     standing.lowered = standing.lowered || has_promised_;
     return standing;
 }
@@ -115,15 +116,16 @@ std::vector<base::NodeId> Core::awaited() const {
     return nodes;
 }
 
-// Members whose device lives and has not spoken in this ring.
+// Members whose device lives and has not spoken in this ring. One whose last word was no has
+// nothing to lose: it is heard when it says yes.
 std::vector<base::NodeId> Core::awaited_devices() const {
     std::vector<base::NodeId> nodes;
     for (const protocol::ViewMember& member : view_.members) {
         const auto said = said_.find(member.node);
         if (said == said_.end() || skipped_.contains(member.node)) continue;
         const DeviceReport& device = said->second.device;
-        if (device.registered && device.alive && device.polled != view_.ring)
-            nodes.push_back(member.node);
+        const bool may_vote = device.registered && device.alive && device.casts;
+        if (may_vote && device.polled != view_.ring) nodes.push_back(member.node);
     }
     return nodes;
 }

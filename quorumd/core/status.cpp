@@ -21,6 +21,7 @@ Status Core::status(base::Instant now) const {
     }
 
     status.is_quorate = is_quorate(now);
+    status.holds = holds(now);
     status.waits_for_all = waits_for_all();
     status.standing = standing_;
     status.options = options();
@@ -48,6 +49,7 @@ Status Core::status(base::Instant now) const {
 Reason Core::reason(base::Instant now) const {
     if (is_quorate(now)) return Reason::None;
     if (!is_serving_) return Reason::NoRing;
+    if (holds(now)) return Reason::WaitingForDevice;
     if (claims_) return Reason::LeaseExpired;
     if (grant_at_) return Reason::OthersMayBeQuorate;
     if (waits_for_all()) return Reason::WaitingForAll;

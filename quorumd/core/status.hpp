@@ -41,6 +41,7 @@ enum class Reason : std::uint8_t {
     WaitingForAll,      // wait_for_all
     Superseded,         // Others have gone on with lowered expected votes.
     LeaseExpired,       // No contact with the partition for too long.
+    WaitingForDevice,   // The membership changed; its word, or the members', is not there yet.
     OthersMayBeQuorate  // Enough votes; those who were quorate before may still believe they are.
 };
 
@@ -55,6 +56,7 @@ struct Status {
     std::vector<base::NodeId> members;  // Of the view. Ascending.
 
     bool is_quorate = false;
+    bool holds = false;  // As followers were told: until it is decided in this ring.
     Reason reason = Reason::NoRing;
     bool waits_for_all = false;
     Standing standing{};

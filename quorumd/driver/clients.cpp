@@ -128,7 +128,7 @@ void Clients::serve(const Asked& asked, const api::GetQuorate&) {
     const quorum::Status status = callbacks_.status();
     reply(asked, api::Quorate{.has_provider = !is_free_,
                               .quorate = status.is_quorate,
-                              .until_ns = until_ns(status)});
+                              .until_ns = status.is_quorate ? until_ns(status) : 0});
 }
 
 void Clients::serve(const Asked& asked, const api::Track& track) {
@@ -286,13 +286,13 @@ void Clients::serve(const Asked& asked, const api::DeviceMasterWins& device) {
 // ---------------------------------------------------------------- events
 
 std::uint64_t Clients::until_ns(const quorum::Status& status) const {
-    if (!status.is_quorate || !status.lease_until) return 0;
+    if (!status.holds || !status.lease_until) return 0;
     return static_cast<std::uint64_t>(status.lease_until->time_since_epoch().count());
 }
 
 Clients::Told Clients::state() const {
     const quorum::Status status = callbacks_.status();
-    Told told{.quorate = status.is_quorate, .ring = status.view.ring, .nodes = {}};
+    Told told{.quorate = status.holds, .ring = status.view.ring, .nodes = {}};
     for (const auto& [node, known] : status.nodes) {
         told.nodes.push_back({.node = node, .state = state_of(known.state)});
     }

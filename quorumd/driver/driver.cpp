@@ -112,10 +112,10 @@ void Driver::carry_out(const quorum::Action& action) {
 
 void Driver::log_change() {
     const quorum::Status now = status();
-    if (now.is_serving && said_quorate_ != now.is_quorate) {
-        said_quorate_ = now.is_quorate;
+    if (now.is_serving && said_quorate_ != now.holds) {
+        said_quorate_ = now.holds;
         const std::string members = text_of(now.members);
-        if (now.is_quorate) {
+        if (now.holds) {
             log_.notice("quorum", {{"RING", now.view.ring.seq},
                                    {"MEMBERS", members},
                                    {"VOTES", now.standing.total_votes},

@@ -113,6 +113,8 @@ const char* text_of(quorum::Reason reason) {
             return "others went on with lowered votes";
         case quorum::Reason::LeaseExpired:
             return "lease expired";
+        case quorum::Reason::WaitingForDevice:
+            return "waiting for the quorum device";
         case quorum::Reason::OthersMayBeQuorate:
             return "waiting for the lease of others";
     }

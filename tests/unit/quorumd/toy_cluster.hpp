@@ -12,6 +12,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -47,6 +48,8 @@ class ToyCluster {
 
     [[nodiscard]] bool is_quorate(std::uint32_t node) const;
     [[nodiscard]] bool is_up(std::uint32_t node) const;
+    [[nodiscard]] bool quorumd_runs(std::uint32_t node) const;
+    [[nodiscard]] base::Instant now() const { return now_; }
     [[nodiscard]] quorum::Status status(std::uint32_t node) const;
     [[nodiscard]] std::vector<std::uint32_t> ids() const;
     void give(std::uint32_t node, const quorum::Event& event);
@@ -58,6 +61,7 @@ class ToyCluster {
     std::uint64_t decisions = 0;
     std::uint64_t withdrawals = 0;  // Of quorum, without a decision.
     std::uint64_t gains = 0;
+    std::uint64_t decided_by_device = 0;  // Rings that are quorate by its vote only.
 
   private:
     struct Item {
@@ -126,6 +130,8 @@ class ToyCluster {
     std::uint64_t next_ring_ = 1;
     std::uint64_t next_id_ = 1;
     std::map<std::tuple<base::RingId, std::uint64_t, std::uint64_t>, quorum::Standing> standings_;
+    std::set<base::RingId> device_rings_;
+    base::Instant last_one_sided_{};  // When at most one ring was quorate.
 };
 
 }  // namespace quorum_test
