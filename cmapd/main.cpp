@@ -198,10 +198,10 @@ void Program::collect_stats(const std::function<void(cmap::Values)>& give) {
 }
 
 // Where votes are counted, keys of the cluster change in quorate rings only: not before quorumd has
-// said so, and not while it is away.
+// said so, and not while it is away, also where it has not been started yet.
 void Program::watch_quorum() {
     const std::string path = started_.in_run("quorum");
-    if (!std::filesystem::exists(path)) return;
+    if (!config_.quorum.is_votequorum && !std::filesystem::exists(path)) return;
     const auto nobody = [this] { driver_->quorum({}, false, std::nullopt); };
     nobody();
     quorum_ = std::make_unique<session::Watcher>(

@@ -15,12 +15,30 @@ KEYS = ["run.count", "local.count", "cluster.count"]
 LOAD = pathlib.Path(__file__).resolve().parent / "cmap_load.py"
 
 
+def without_quorumd(cluster, number):
+    """A cmapd that finds no quorumd at its start takes no write to the cluster; later it finds it."""
+    def keys():
+        return (cluster.status(number) or {}).get("cmapd", {}).get("cluster", {})
+
+    host = cluster.hosts[number]
+    host.run(["mv", "/run/halo/quorum", "/run/halo/quorum.away"], check=True)
+    old = cluster.daemon_pid(number, "cmapd")
+    cluster.kill_daemon(number, "cmapd")
+    lab.wait_for(lambda: cluster.daemon_pid(number, "cmapd", other_than=old) and len(keys().get("members", [])) == 3 and keys()["synchronised"],
+                 lab.SOON, "cmapd is back without quorumd")
+    assert keys()["why_not"] == "this partition is not quorate", keys()
+    assert cluster.haloctl(number, "cmap", "set", "cluster.k", "u8", "1").returncode != 0
+    host.run(["mv", "/run/halo/quorum.away", "/run/halo/quorum"], check=True)
+    lab.wait_for(lambda: keys().get("writable"), lab.SOON, "cmapd has found quorumd")
+
+
 def story(cluster):
     cluster.start()
     members = cluster.load(rate=50)
     cluster.wait_members(members, [1, 2, 3])
     lab.wait_for(lambda: all((cluster.status(n) or {}).get("cmapd", {}).get("cluster", {}).get("writable")
                              for n in cluster.hosts), lab.SOON, "keys of the cluster can be written")
+    without_quorumd(cluster, 3)
     ringd = [cluster.daemon_pid(n, "ringd") for n in cluster.hosts]
     cpgd = [cluster.daemon_pid(n, "cpgd") for n in cluster.hosts]
     host = cluster.hosts[2]
