@@ -30,7 +30,8 @@ std::uint32_t count_votes(std::span<const Member> members, const Device& device)
 // fewer than half of them.
 std::uint32_t threshold_of(const Rules& rules, const Standing& before, std::uint32_t expected,
                            std::uint32_t total, std::size_t voters, Recount recount) {
-    if (rules.two_node && voters <= 2) return 1;
+    // A third vote ends it, and what was once expected is not forgotten when that node goes.
+    if (rules.two_node && voters <= 2 && expected <= 2) return 1;
     const std::uint32_t needed = majority_of(std::max(expected, total));
     return recount == Recount::Keep ? std::max(needed, before.threshold) : needed;
 }

@@ -41,7 +41,7 @@ struct FirstOf {
 using TieBreaker = std::variant<LowestNode, HighestNode, FirstOf>;
 
 struct Rules {
-    bool two_node = false;  // With at most two voters one vote is enough. Needs fencing: both
+    bool two_node = false;  // With two expected votes one is enough. Needs fencing: both
                             // halves of a split believe they may act, and the fencing race decides.
     bool wait_for_all = false;  // After a cold start nobody is quorate until all were seen once.
     bool last_man_standing = false;  // A quorate partition that lost members and is stable again
