@@ -11,6 +11,10 @@
 
 namespace ipc {
 
+// Answers that a status server keeps for one client that does not read; it drops what is above, and
+// an answer does not say which question it is for. (libzmq may count half of them twice.)
+inline constexpr int kStatusQueuedMax = 16;
+
 struct StatusError {
     enum class Cause : std::uint8_t {
         NotRunning,    // Nobody listens at the path.

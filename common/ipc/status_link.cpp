@@ -51,6 +51,7 @@ os::Result<void> StatusLink::connect() {
 }
 
 void StatusLink::disconnect() {
+    asked_ = 0;
     if (!socket_) return;
     loop_.remove(descriptor_);
     socket_.reset();
@@ -66,21 +67,30 @@ void StatusLink::ask(const nlohmann::json& request, base::Duration timeout, Call
             why = connected.error().text();
         }
     }
-    if (why.empty()) {
-        const auto sent = socket_->send({request.dump()});
-        if (sent && *sent) {
-            questions_.push_back(
-                {.deadline = os::now() + timeout, .callback = std::move(callback)});
-            // A send may consume the news of an answer.
-            loop_.defer([weak = std::weak_ptr(alive_)] {
-                if (const auto self = weak.lock()) (*self)->read();
-            });
-            return;
-        }
-        why = "cannot send to " + path_;
+    if (!why.empty()) {
+        loop_.defer([callback = std::move(callback), why = std::move(why)] {
+            callback(base::fail(StatusError{.cause = StatusError::Cause::Failed, .text = why}));
+        });
+        return;
     }
-    loop_.defer([callback = std::move(callback), why = std::move(why)] {
-        callback(base::fail(StatusError{.cause = StatusError::Cause::Failed, .text = why}));
+    questions_.push_back(
+        {.deadline = os::now() + timeout, .text = request.dump(), .callback = std::move(callback)});
+    send_waiting();
+}
+
+void StatusLink::send_waiting() {
+    bool failed = false;
+    while (!failed && asked_ < kAskedMax && asked_ < questions_.size()) {
+        const auto sent = socket_->send({std::move(questions_[asked_].text)});
+        failed = !sent || !*sent;
+        ++asked_;
+    }
+    // A send may consume the news of an answer.
+    loop_.defer([weak = std::weak_ptr(alive_), failed] {
+        const auto self = weak.lock();
+        if (!self) return;
+        if (!failed) return (*self)->read();
+        (*self)->fail_all(StatusError::Cause::Failed, "cannot send to " + (*self)->path_);
     });
 }
 
@@ -89,9 +99,11 @@ void StatusLink::read() {
     while (socket_ && socket_->is_readable()) {
         auto received = socket_->receive();
         if (!received || !received->has_value()) return;
-        if (questions_.empty()) continue;  // Nobody asked: not ours to judge.
+        if (asked_ == 0) continue;  // Nobody asked: not ours to judge.
         const Callback callback = std::move(questions_.front().callback);
         questions_.pop_front();
+        --asked_;
+        if (asked_ < questions_.size()) send_waiting();
         callback(answer_value(path_, (**received).frames.back()));
         if (alive.expired()) return;
     }

@@ -35,12 +35,18 @@ class StatusLink {
     void ask(const nlohmann::json& request, base::Duration timeout, Callback callback);
 
   private:
+    // A status server drops what it cannot queue for us, and then every later answer would be taken
+    // for that of the question before: so few wait there that it never has to.
+    static constexpr std::size_t kAskedMax = kStatusQueuedMax / 2;
+
     struct Question {
         base::Instant deadline{};
+        std::string text;  // Until it is sent.
         Callback callback;
     };
     os::Result<void> connect();
     void disconnect();
+    void send_waiting();
     void read();
     void fail_all(StatusError::Cause cause, const std::string& why);
 
@@ -48,7 +54,8 @@ class StatusLink {
     std::string path_;
     std::optional<ZmqSocket> socket_;
     int descriptor_ = -1;
-    std::deque<Question> questions_;  // Sent, in order.
+    std::deque<Question> questions_;
+    std::size_t asked_ = 0;  // Of them, from the front: sent.
     // Turns that were put off hold this; when it is gone, so are we.
     std::shared_ptr<StatusLink*> alive_;
 };

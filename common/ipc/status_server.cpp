@@ -6,14 +6,13 @@
 
 #include <utility>
 
+#include "common/ipc/status_client.hpp"
+
 namespace ipc {
 namespace {
 
 // Answers a turn: a client that asks without pause must not keep the loop from its real work.
 constexpr int kAnswersATurn = 16;
-
-// Answers that wait for a client that doesn't read; the rest is dropped.
-constexpr int kQueuedMax = 16;
 
 bool default_may_get(const Peer& peer) {
     return peer.uid == 0 || peer.gid == 0 || peer.uid == ::geteuid();
@@ -31,8 +30,8 @@ nlohmann::json error_value(std::string text) {
 
 os::Result<std::unique_ptr<StatusServer>> StatusServer::create(os::EventLoop& loop,
                                                                Options options) {
-    auto socket = ZmqSocket::create(
-        ZmqSocket::Kind::Router, {.queued_max = kQueuedMax, .bytes_max = kStatusRequestBytesMax});
+    auto socket = ZmqSocket::create(ZmqSocket::Kind::Router, {.queued_max = kStatusQueuedMax,
+                                                              .bytes_max = kStatusRequestBytesMax});
     if (!socket) return base::fail(socket.error());
     if (auto bound = socket->bind(options.path, options.listener); !bound)
         return base::fail(bound.error());

@@ -78,9 +78,18 @@ CsResult<CpgSession::Links> CpgSession::connect(const Options& options, cpg::Ses
     if (session != cpg::SessionId{} && !welcome->resumed) return base::fail(CS_ERR_BAD_HANDLE);
 
     const cpg::EventsHere here{.session = welcome->session, .last_event = last_event};
+    if (session != cpg::SessionId{}) {
+        auto events = begin_connection(kSocketName, cpg::encode(here));
+        if (!events) return base::fail(events.error());
+        return Links{std::move(control->connection), *std::move(events), *welcome};
+    }
     auto events = open_connection(kSocketName, cpg::encode(here));
     if (!events) return base::fail(events.error());
-    if (const auto again = welcome_in(events->answer); !again) return base::fail(again.error());
+    if (const auto again = welcome_in(events->answer); !again) {
+        // The daemon that knew the session a moment ago was replaced by another.
+        const bool is_another = again.error() == CS_ERR_NOT_EXIST;
+        return base::fail(is_another ? CS_ERR_TRY_AGAIN : again.error());
+    }
     return Links{std::move(control->connection), std::move(events->connection), *welcome};
 }
 
@@ -137,7 +146,7 @@ bool CpgSession::resume(std::uint32_t connection) {
     }
     // Whoever waits on the connection lets go of it, also when only one of the two has ended.
     control_fd_.hang_up();
-    event_fd_.hang_up();
+    event_fd_.end_reading();
     {
         auto lock = outbox_.lock();
         outbox_.interrupt(lock);
@@ -426,7 +435,14 @@ cs_error_t CpgSession::take_event(CpgEvent& event) {
 cs_error_t CpgSession::read_event(CpgEvent& event) {
     const std::lock_guard lock(events_mutex_);
     if (lost_) return CS_ERR_LIBRARY;
-    if (std::exchange(tell_resumed_, false)) {
+    if (tell_resumed_) {
+        // The answer to EventsHere, which kept the descriptor readable until now.
+        const auto answer = events_.next();
+        if (!answer) return failed(answer.error());
+        if (!*answer) return CS_ERR_TRY_AGAIN;
+        // A daemon that knows nothing of us any more is already another one.
+        if (!welcome_in(**answer)) return CS_ERR_LIBRARY;
+        tell_resumed_ = false;
         event.what = CpgEvent::Resumed{};
         return CS_OK;
     }

@@ -94,7 +94,12 @@ base::Expected<std::size_t, zmtp::ConnectionError> read_held_back(zmtp::Connecti
     return connection.read_some(waiting > 1 ? static_cast<std::size_t>(waiting) - 1 : 1);
 }
 
-CsResult<Opened> open_connection(std::string_view name, const base::Buffer& first) {
+namespace {
+
+// Goes on with the handshake until `is_done` gives something.
+template <class IsDone>
+auto shake_hands(std::string_view name, const base::Buffer& first, IsDone is_done)
+    -> decltype(is_done(std::declval<zmtp::Connection&>(), Clock::time_point())) {
     auto fd = connect(name);
     if (!fd) return base::fail(fd.error());
 
@@ -103,13 +108,45 @@ CsResult<Opened> open_connection(std::string_view name, const base::Buffer& firs
     if (!connection.send(first)) return base::fail(CS_ERR_LIBRARY);
     for (;;) {
         if (!connection.flush()) return base::fail(CS_ERR_LIBRARY);
-        auto answer = connection.next_message();
-        if (!answer) return base::fail(CS_ERR_LIBRARY);
-        if (*answer) return Opened{std::move(connection), **std::move(answer)};
+        auto done = is_done(connection, deadline);
+        if (!done || *done) return done;
         if (connection.wants_write()) continue;  // The handshake went on.
         if (!wait_readable(connection.fd(), deadline)) return base::fail(CS_ERR_TRY_AGAIN);
         if (!read_held_back(connection)) return base::fail(CS_ERR_LIBRARY);
     }
+}
+
+}  // namespace
+
+CsResult<Opened> open_connection(std::string_view name, const base::Buffer& first) {
+    const auto is_done = [](zmtp::Connection& connection,
+                            Clock::time_point) -> CsResult<std::optional<Opened>> {
+        auto answer = connection.next_message();
+        if (!answer) return base::fail(CS_ERR_LIBRARY);
+        if (!*answer) return std::optional<Opened>();
+        return Opened{std::move(connection), **std::move(answer)};
+    };
+    auto opened = shake_hands(name, first, is_done);
+    if (!opened) return base::fail(opened.error());
+    return **std::move(opened);
+}
+
+CsResult<zmtp::Connection> begin_connection(std::string_view name, const base::Buffer& first) {
+    const auto is_done =
+        [](zmtp::Connection& connection,
+           Clock::time_point deadline) -> CsResult<std::optional<zmtp::Connection>> {
+        // No whole answer: its last byte is left where it is.
+        const auto handshake = connection.next_message();
+        if (!handshake || *handshake) return base::fail(CS_ERR_LIBRARY);
+        if (!connection.is_ready() || connection.wants_write()) {
+            return std::optional<zmtp::Connection>();
+        }
+        if (!wait_readable(connection.fd(), deadline)) return base::fail(CS_ERR_TRY_AGAIN);
+        return std::move(connection);
+    };
+    auto begun = shake_hands(name, first, is_done);
+    if (!begun) return base::fail(begun.error());
+    return **std::move(begun);
 }
 
 }  // namespace client

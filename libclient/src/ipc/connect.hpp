@@ -45,4 +45,10 @@ struct Opened {
 // waits for the answer. CS_ERR_LIBRARY at once: nobody listens there.
 [[nodiscard]] CsResult<Opened> open_connection(std::string_view name, const base::Buffer& first);
 
+// As open_connection(), but leaves the answer to who reads next: gives the connection when some of
+// the answer has come, and its last byte is still in the kernel. So the socket is readable from the
+// start.
+[[nodiscard]] CsResult<zmtp::Connection> begin_connection(std::string_view name,
+                                                          const base::Buffer& first);
+
 }  // namespace client

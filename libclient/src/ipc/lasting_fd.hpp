@@ -23,13 +23,23 @@ class LastingFd {
 
     // Both numbers now name the socket of `fd`; what this one named before is closed. Who watches
     // the number with epoll watches the new socket from now on.
+    //
+    // poll() and select() look up the number at each look, but register with the socket that they
+    // found first: who was woken by the end of the old one may find the new one here, and sleep on
+    // where nothing comes any more. So the old one wakes all once again: make the new one readable
+    // before, and they return.
     void follow(int fd) {
         const EpollWatches watches(fd_.get());
+        const os::UniqueFd former(::fcntl(fd_.get(), F_DUPFD_CLOEXEC, 0));
         watches.remove();
         while (::dup3(fd, fd_.get(), O_CLOEXEC) < 0 && errno == EINTR) {
         }
         watches.restore();
+        (void)::shutdown(former.get(), SHUT_RDWR);
     }
+
+    // The end of the stream for all who wait on it here: readable, and no POLLHUP.
+    void end_reading() const { (void)::shutdown(fd_.get(), SHUT_RD); }
 
     // Ends the connection for all who wait on it, here and at the peer.
     void hang_up() const {

@@ -55,9 +55,18 @@ CsResult<ServiceSession::Links> ServiceSession::connect(const Options& options,
     if (!welcome) return base::fail(welcome.error());
 
     const api::EventsHere here{.session = welcome->session};
+    if (session != api::SessionId{}) {
+        auto events = begin_connection(options.socket, api::encode(api::ClientFrame{here}));
+        if (!events) return base::fail(events.error());
+        return Links{std::move(control->connection), *std::move(events), *welcome};
+    }
     auto events = open_connection(options.socket, api::encode(api::ClientFrame{here}));
     if (!events) return base::fail(events.error());
-    if (const auto again = welcome_in(events->answer); !again) return base::fail(again.error());
+    if (const auto again = welcome_in(events->answer); !again) {
+        // The daemon that knew the session a moment ago was replaced by another.
+        const bool is_another = again.error() == CS_ERR_BAD_HANDLE;
+        return base::fail(is_another ? CS_ERR_TRY_AGAIN : again.error());
+    }
     return Links{std::move(control->connection), std::move(events->connection), *welcome};
 }
 
@@ -98,12 +107,12 @@ cs_error_t ServiceSession::failed(zmtp::ConnectionError error) {
 bool ServiceSession::is_alive() {
     const std::uint32_t connection = connection_;
     if (lost_) return false;
-    return !is_hung_up(event_fd_.get()) || resume(connection);
+    return !is_hung_up(event_fd_.get()) || (!closing_ && resume(connection));
 }
 
 bool ServiceSession::resume(std::uint32_t connection) {
     const std::lock_guard resuming(resume_mutex_);
-    if (lost_ || closing_) return false;
+    if (lost_) return false;
     if (connection_ != connection) return true;  // Another thread has done it.
     if (options_.resume == std::chrono::milliseconds::zero()) {
         (void)lost();
@@ -111,7 +120,7 @@ bool ServiceSession::resume(std::uint32_t connection) {
     }
     // Whoever waits on the connection lets go of it, also when only one of the two has ended.
     control_fd_.hang_up();
-    event_fd_.hang_up();
+    event_fd_.end_reading();
     // A daemon may come back and go again while it is being told: each try is a whole one.
     const auto deadline = Clock::now() + options_.resume;
     do {
@@ -145,7 +154,7 @@ CsResult<ServiceSession::Links> ServiceSession::reconnect() {
         auto links = connect(options_, id_);
         if (links) return links;
         const bool later = links.error() == CS_ERR_LIBRARY || links.error() == CS_ERR_TRY_AGAIN;
-        const bool over = lost_ || closing_ || Clock::now() >= deadline;
+        const bool over = lost_ || Clock::now() >= deadline;
         if (!later || over || !is_served(options_.socket)) {
             return base::fail(links.error());
         }
@@ -248,14 +257,21 @@ cs_error_t ServiceSession::take_event(Event& event) {
     for (;;) {
         const std::uint32_t connection = connection_;
         const cs_error_t taken = read_event(event);
-        if (taken != CS_ERR_LIBRARY || !resume(connection)) return taken;
+        if (taken != CS_ERR_LIBRARY || closing_ || !resume(connection)) return taken;
     }
 }
 
 cs_error_t ServiceSession::read_event(Event& event) {
     const std::lock_guard lock(events_mutex_);
     if (lost_) return CS_ERR_LIBRARY;
-    if (std::exchange(tell_resumed_, false)) {
+    if (tell_resumed_) {
+        // The answer to EventsHere, which kept the descriptor readable until now.
+        const auto answer = events_.next();
+        if (!answer) return failed(answer.error());
+        if (!*answer) return CS_ERR_TRY_AGAIN;
+        // A daemon that knows nothing of us any more is already another one.
+        if (!welcome_in(**answer)) return CS_ERR_LIBRARY;
+        tell_resumed_ = false;
         event = Resumed{};
         return CS_OK;
     }

@@ -66,8 +66,9 @@ class ServiceSession {
     // Takes the next event. CS_ERR_TRY_AGAIN: there is none.
     cs_error_t next_event(Event& event, Wait wait);
 
-    // Tells the daemon and wakes every thread that waits in here. Never waits for a daemon that is
-    // gone. Gives what it told, which most libraries' finalize does not.
+    // Tells the daemon and wakes every thread that waits in here. Waits for a daemon that is being
+    // restarted, never for one that is gone. Gives what it told, which most libraries' finalize
+    // does not.
     cs_error_t close();
 
   private:

@@ -126,7 +126,9 @@ void OneNodeCpgd::accept() {
     if (!*accepted) return;
     const int fd = (*accepted)->socket.get();
     peers_[fd].connection = std::make_unique<zmtp::Connection>(
-        std::move((*accepted)->socket), zmtp::Side::Listening, zmtp::Limits{});
+        std::move((*accepted)->socket), zmtp::Side::Listening,
+        zmtp::Limits{.queue_bytes_max = std::size_t{1}
+                                        << 30u});  // A slow reader is not its matter.
     INVARIANT(loop_.add(fd, EPOLLIN, [this, fd](std::uint32_t) { receive(fd); }));
 }
 
@@ -240,9 +242,14 @@ void OneNodeCpgd::hello(int fd, const cpg::Hello& hello) {
 }
 
 void OneNodeCpgd::events_here(int fd, const cpg::EventsHere& here) {
+    const auto found = sessions_.find(here.session.value());
+    // Its other connection was greeted by a life before this one.
+    if (found == sessions_.end() || found->second.control < 0) {
+        return send(fd, cpg::Refused{.error = CS_ERR_NOT_EXIST, .reason = "no such session"});
+    }
     peers_.at(fd).session = here.session.value();
     peers_.at(fd).is_events = true;
-    sessions_.at(here.session.value()).events = fd;
+    found->second.events = fd;
     send(fd, cpg::Welcome{.session = here.session, .self = settings_.self});
     for (const auto& [number, event] : sessions_.at(here.session.value()).unacknowledged) {
         if (number > here.last_event) INVARIANT(peers_.at(fd).connection->send(event));

@@ -7,7 +7,7 @@
 #include <atomic>
 #include <cstdlib>
 #include <halo/groups.hpp>
-#include <map>
+#include <mutex>
 #include <thread>
 
 #include "tests/unit/libclient/cpg_client.hpp"
@@ -28,10 +28,19 @@ TEST_CASE("a hundred restarts under load lose and double nothing") {
     std::atomic<bool> stop = false;
     std::atomic<int> sent = 0;
     std::atomic<int> failures = 0;
+    std::mutex first_failure_mutex;
+    std::string first_failure;
+    const auto fail = [&](std::string what) {
+        const std::lock_guard lock(first_failure_mutex);
+        if (failures++ == 0) first_failure = std::move(what);
+    };
+    const auto name_of = [](halo::Error error) { return std::to_string(static_cast<int>(error)); };
     std::thread sender([&] {
         const auto send = [&](const std::string& text) {
             const auto taken = groups->send(*group, bytes_of(text));
-            if (!taken && taken.error() != halo::Error::TryAgain) ++failures;
+            if (!taken && taken.error() != halo::Error::TryAgain) {
+                fail("send: " + name_of(taken.error()));
+            }
             return taken.has_value();
         };
         while (!stop && failures == 0) {
@@ -44,7 +53,11 @@ TEST_CASE("a hundred restarts under load lose and double nothing") {
     std::thread asker([&] {
         while (!stop && failures == 0) {
             const auto joined = groups->join("b");
-            if (!joined || !groups->leave(*joined)) ++failures;
+            if (!joined) {
+                fail("join: " + name_of(joined.error()));
+            } else if (const auto left = groups->leave(*joined); !left) {
+                fail("leave: " + name_of(left.error()));
+            }
         }
     });
     std::thread killer([&] {
@@ -62,7 +75,7 @@ TEST_CASE("a hundred restarts under load lose and double nothing") {
     int resumed = 0;
     while (failures == 0) {
         const auto event = groups->next(halo::Wait::ForEvent);
-        if (!event) ++failures;
+        if (!event) fail("next: " + name_of(event.error()));
         if (!event) break;
         if (std::holds_alternative<halo::Resumed>(*event)) ++resumed;
         const auto* message = std::get_if<halo::Message>(&*event);
@@ -70,13 +83,13 @@ TEST_CASE("a hundred restarts under load lose and double nothing") {
         const std::string text(reinterpret_cast<const char*>(message->bytes.data()),
                                message->bytes.size());
         if (text == "end") break;
-        if (std::stoi(text) != next++) ++failures;
+        if (std::stoi(text) != next++) fail("message " + text.substr(0, text.find('.')));
     }
     killer.join();
     sender.join();
     asker.join();
-    CHECK(failures == 0);
-    CHECK(next == sent);
+    CHECK(first_failure == "");
+    CHECK(next == sent.load());
     CHECK(resumed > 0);
 }
 

@@ -68,8 +68,11 @@ TEST_CASE("answers come in the order of the questions, also when many are asked 
     for (int i = 0; i < 40; ++i)
         world.ask("number");
     REQUIRE(world.wait_answers(40));
-    for (int i = 0; i < 40; ++i)
-        CHECK(*world.answers[static_cast<std::size_t>(i)] == json(i + 1));
+    for (int i = 0; i < 40; ++i) {
+        const auto& answer = world.answers[static_cast<std::size_t>(i)];
+        REQUIRE(answer);
+        CHECK(*answer == json(i + 1));
+    }
 }
 
 TEST_CASE("a refusal is the error, and the connection stays") {
