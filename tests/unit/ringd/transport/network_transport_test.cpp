@@ -3,6 +3,7 @@
 
 #include <doctest/doctest.h>
 #include <poll.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <chrono>
@@ -52,14 +53,17 @@ bool same(const Buffer& left, const Buffer& right) {
     return std::ranges::equal(left.bytes(), right.bytes());
 }
 
-// A port of `host` that was free a moment ago; tests bind it at once.
+// A port of `host` that was free a moment ago. Below those that the kernel gives away by itself,
+// and others than another run of these tests takes at the same time.
 SocketAddress free_address(const std::string& host) {
-    const auto any = SocketAddress::parse(host, 0);
-    REQUIRE(any.has_value());
-    const auto socket = transport::UdpSocket::open(
-        {.address = *any, .multicast = std::nullopt, .dscp = 0, .buffer_bytes = 4096});
-    REQUIRE(socket.has_value());
-    return socket->address();
+    static int next = 10'000 + ::getpid() % 200 * 100;
+    for (;;) {
+        const auto address = *SocketAddress::parse(host, static_cast<std::uint16_t>(next++));
+        REQUIRE(next < 32'768);
+        const auto socket = transport::UdpSocket::open(
+            {.address = address, .multicast = std::nullopt, .dscp = 0, .buffer_bytes = 4096});
+        if (socket) return address;
+    }
 }
 
 struct Node {
