@@ -16,6 +16,7 @@
 #include "cmapd/driver/configuration_keys.hpp"
 #include "cmapd/driver/control.hpp"
 #include "cmapd/driver/driver.hpp"
+#include "cmapd/driver/statistics.hpp"
 #include "cmapd/driver/status_json.hpp"
 #include "common/daemon/confine.hpp"
 #include "common/daemon/program.hpp"
@@ -56,6 +57,7 @@ class Program final : public daemon_start::Program {
     // Sessions as statistics name them: their ids are secrets.
     std::map<session::SessionId, std::uint64_t> session_numbers_;
     std::uint64_t last_session_ = 0;
+    cmapd::Cleared cleared_;
     std::unique_ptr<cmapd::Control> control_;
 };
 
@@ -165,6 +167,11 @@ bool Program::open_control() {
     driver_->on_channel([this](const protocol::Event& event) { on_event(event); });
     driver_->on_resumed([this] { control_->resumed(driver_->core().replica().view()); });
     driver_->on_collect_stats([this](const auto& give) { collect_stats(give); });
+    // What is counted from now on counts, also when nobody asks for long.
+    driver_->on_clear_stats([this](const std::string& which) {
+        cleared_.clear(which);
+        collect_stats([](const cmap::Values&) {});
+    });
     // A restart goes on with the keys as they are.
     if (driver_->is_fresh()) {
         control_->set_first_keys();
@@ -176,7 +183,8 @@ bool Program::open_control() {
 }
 
 void Program::collect_stats(const std::function<void(cmap::Values)>& give) {
-    control_->numbers([this, give](config::Keys keys) {
+    control_->numbers([this, give](const cmapd::DaemonNumbers& daemons) {
+        config::Keys keys = cmapd::stats_of(daemons);
         const auto sessions = driver_->sessions().sessions();
         std::map<session::SessionId, std::uint64_t> numbers;
         for (const session::SessionStatus& session : sessions) {
@@ -193,7 +201,13 @@ void Program::collect_stats(const std::function<void(cmap::Values)>& give) {
                                 keys);
         }
         session_numbers_ = std::move(numbers);
-        give(cmapd::values_of(keys));
+        cmapd::add_ipc_totals(driver_->sessions().counters().opened, sessions.size(), daemons,
+                              keys);
+        cleared_.apply(keys);
+        cmap::Values values = cmapd::values_of(keys);
+        values.merge(cmapd::schedule_misses(daemons.ringd_counters,
+                                            cleared_.misses_cleared_ms(daemons.ringd_counters)));
+        give(std::move(values));
     });
 }
 

@@ -147,6 +147,10 @@ void Driver::step(base::Instant now, const totem::Event& event) {
         ++counters_.pauses;
         counters_.last_pause = length;
         counters_.longest_pause = std::max(counters_.longest_pause, length);
+        counters_.recent_pauses.push_front(
+            {.end_ms = os::epoch_ns() / 1'000'000, .length = length});
+        if (counters_.recent_pauses.size() > DriverCounters::kPausesMax)
+            counters_.recent_pauses.pop_back();
         parts_.ring.step(now, totem::Paused{.length = length}, actions_);
     }
     parts_.ring.step(now, event, actions_);

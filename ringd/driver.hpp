@@ -2,6 +2,7 @@
 // what the services of this node send. Decides nothing.
 #pragma once
 
+#include <deque>
 #include <functional>
 #include <vector>
 
@@ -20,6 +21,12 @@ struct DriverCounters {
     std::uint64_t pauses = 0;  // Times that this process did not run when it should have.
     base::Duration longest_pause{};
     base::Duration last_pause{};
+    struct Pause {
+        std::uint64_t end_ms = 0;  // Since the epoch.
+        base::Duration length{};
+    };
+    static constexpr std::size_t kPausesMax = 10;
+    std::deque<Pause> recent_pauses;  // The last kPausesMax, the latest first.
     std::uint64_t rings_stored = 0;
     base::Duration slowest_store{};
 };

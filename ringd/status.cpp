@@ -100,6 +100,10 @@ json peers_json(const totem::RingStatus& status, const config::ClusterConfig& co
                       {"links", std::move(links)},
                       {"messages_resent_to", peer.messages_resent},
                       {"lives_seen", counters.lives_proven},
+                      {"packets_sent", counters.packets_sent},
+                      {"bytes_sent", counters.bytes_sent},
+                      {"packets_received", counters.packets_received},
+                      {"bytes_received", counters.bytes_received},
                       {"packets_dropped", counters.drops.total()}};
         if (peer.best_link) entry["best_link"] = peer.best_link->value();
         peers.push_back(std::move(entry));
@@ -162,6 +166,7 @@ json status_json(const totem::Ring& ring, const transport::Transport& transport,
           {"safe", status.safe_line.value()},
           {"delivered", status.delivered.value()}}},
         {"queue_bytes", status.queue_bytes},
+        {"queue_bytes_max", config.flow.queue_bytes_max},
         {"window_bytes", status.window_bytes},
         {"packet_bytes", status.packet_bytes},
         {"encrypted", config.crypto.cipher != config::Cipher::None},
@@ -216,6 +221,12 @@ json counters_json(const totem::Ring& ring, const transport::Transport& transpor
         }
     }
     const DriverCounters& own = driver.counters();
+    json pauses = json::array();
+    for (const DriverCounters::Pause& pause : own.recent_pauses) {
+        pauses.push_back(
+            {{"at_ms", pause.end_ms},
+             {"ms", std::chrono::floor<std::chrono::milliseconds>(pause.length).count()}});
+    }
     return {{"ring",
              {{"rings_formed", stats.rings_formed},
               {"tokens_visited", stats.tokens_visited},
@@ -238,6 +249,7 @@ json counters_json(const totem::Ring& ring, const transport::Transport& transpor
               {"pauses", own.pauses},
               {"longest_pause_ms", milliseconds(own.longest_pause)},
               {"last_pause_ms", milliseconds(own.last_pause)},
+              {"recent_pauses", std::move(pauses)},
               {"rings_stored", own.rings_stored},
               {"slowest_store_ms", milliseconds(own.slowest_store)}}}};
 }

@@ -1,6 +1,9 @@
 #include "cmapd/driver/control.hpp"
 
+#include <fmt/format.h>
+
 #include <algorithm>
+#include <array>
 #include <utility>
 
 #include "common/config/reload_rules.hpp"
@@ -13,6 +16,11 @@ namespace {
 using nlohmann::json;
 namespace cfg = protocol::cfg;
 using cmap::CsError;
+
+// Corosync's numbers of those that are here. Its counters of each kind of message below
+// runtime.services. have no meaning here: `haloctl status` has ours.
+constexpr std::array<std::pair<const char*, std::uint16_t>, 5> kServices{
+    {{"cmap", 0}, {"cfg", 1}, {"cpg", 2}, {"quorum", 3}, {"votequorum", 5}}};
 
 ClientId client_of(session::SessionId id) {
     return ClientId{id.value()};
@@ -52,6 +60,9 @@ void Control::set_first_keys() {
     parts_.configure(parts_.started.loaded);
     parts_.set_key("config.reload_in_progress", std::uint8_t{0});
     parts_.set_key("config.totemconfig_reload_in_progress", std::uint8_t{0});
+    for (const auto& [service, id] : kServices) {
+        parts_.set_key(fmt::format("runtime.services.{}.service_id", service), id);
+    }
 }
 
 void Control::apply_keys(const config::Keys& keys) {
@@ -340,11 +351,11 @@ void Control::cancel_wait_for_all() {
 
 // ---------------------------------------------------------------- numbers
 
-void Control::numbers(std::function<void(config::Keys)> callback) {
+void Control::numbers(std::function<void(const DaemonNumbers&)> callback) {
     struct Gathering {
         DaemonNumbers numbers;
         std::size_t waiting = 0;
-        std::function<void(config::Keys)> callback;
+        std::function<void(const DaemonNumbers&)> callback;
     };
     const auto gathering = std::make_shared<Gathering>();
     gathering->callback = std::move(callback);
@@ -353,14 +364,14 @@ void Control::numbers(std::function<void(config::Keys)> callback) {
         ++gathering->waiting;
         daemons_.get(daemon, question, [gathering, field](const ipc::StatusLink::Answer& answer) {
             if (answer) gathering->numbers.*field = *answer;
-            if (--gathering->waiting == 0) gathering->callback(stats_of(gathering->numbers));
+            if (--gathering->waiting == 0) gathering->callback(gathering->numbers);
         });
     };
     ask("ringd", "status", &DaemonNumbers::ringd_status);
     ask("ringd", "counters", &DaemonNumbers::ringd_counters);
     ask("cpgd", "status", &DaemonNumbers::cpgd_status);
     if (gathering->waiting == 0)
-        parts_.loop.defer([gathering] { gathering->callback(config::Keys{}); });
+        parts_.loop.defer([gathering] { gathering->callback(gathering->numbers); });
 }
 
 }  // namespace cmapd

@@ -14,6 +14,7 @@
 #include "cmapd/driver/config_reader.hpp"
 #include "cmapd/driver/node_daemons.hpp"
 #include "cmapd/driver/runtime_keys.hpp"
+#include "cmapd/driver/statistics.hpp"
 #include "common/daemon/start.hpp"
 #include "common/session/server.hpp"
 
@@ -68,7 +69,7 @@ class Control {
     [[nodiscard]] nlohmann::json last_reload() const;
 
     // The numbers of all daemons, not older than this moment.
-    void numbers(std::function<void(config::Keys)> callback);
+    void numbers(std::function<void(const DaemonNumbers&)> callback);
 
   private:
     struct Caller {

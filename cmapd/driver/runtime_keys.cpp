@@ -4,51 +4,13 @@
 
 #include <algorithm>
 #include <charconv>
-#include <fstream>
-#include <map>
+
+#include "cmapd/driver/status_numbers.hpp"
 
 namespace cmapd {
 namespace {
 
 using nlohmann::json;
-
-std::uint64_t count_of(const json& value) {
-    if (value.is_number_unsigned()) return value.get<std::uint64_t>();
-    if (!value.is_number_integer()) return 0;
-    return static_cast<std::uint64_t>(std::max<std::int64_t>(0, value.get<std::int64_t>()));
-}
-
-// The value at the end of a path of names, or 0 where one of them is missing.
-std::uint64_t number(const json& from, std::initializer_list<const char*> path) {
-    const json* at = &from;
-    for (const char* name : path) {
-        if (!at->is_object()) return 0;
-        const auto found = at->find(name);
-        if (found == at->end()) return 0;
-        at = &*found;
-    }
-    return count_of(*at);
-}
-
-std::uint64_t sum_of(const json& counters) {
-    std::uint64_t sum = 0;
-    if (!counters.is_object()) return 0;
-    for (const auto& [name, value] : counters.items()) {
-        sum += count_of(value);
-    }
-    return sum;
-}
-
-const json& list_of(const json& from, const char* name) {
-    static const json kNone = json::array();
-    if (!from.is_object()) return kNone;
-    const auto found = from.find(name);
-    return found != from.end() && found->is_array() ? *found : kNone;
-}
-
-std::uint32_t u32(std::uint64_t value) {
-    return static_cast<std::uint32_t>(std::min<std::uint64_t>(value, UINT32_MAX));
-}
 
 std::string ip_text(const config::Node& node) {
     std::string text;
@@ -57,62 +19,6 @@ std::string ip_text(const config::Node& node) {
             text += fmt::format("r({}) ip({}) ", link, node.links[link]->resolved.text());
     }
     return text;
-}
-
-void add_ring_keys(const json& status, const json& counters, config::Keys& keys) {
-    const std::string srp = "stats.srp.";
-    const auto ring = [&](const char* name) { return number(counters, {"ring", name}); };
-    const auto received = [&](const char* type) {
-        return number(counters, {"ring", "packets_received", type});
-    };
-    const auto gathers = [&](const char* why) {
-        return number(counters, {"ring", "gathers", why});
-    };
-    const json& all = counters.at("ring");
-    // Each visit sends the token on, at once or when somebody asks for a parked one.
-    keys[srp + "orf_token_tx"] = ring("tokens_visited") + ring("tokens_retransmitted");
-    keys[srp + "orf_token_rx"] = received("token");
-    keys[srp + "memb_join_rx"] = received("join");
-    keys[srp + "memb_commit_token_rx"] = received("commit_token");
-    keys[srp + "mcast_tx"] = ring("messages_sent");
-    keys[srp + "mcast_retx"] = ring("messages_resent");
-    keys[srp + "mcast_rx"] = received("data");
-    keys[srp + "token_hold_cancel_tx"] = ring("token_requests_sent");
-    keys[srp + "token_hold_cancel_rx"] = received("token_request");
-    keys[srp + "operational_entered"] = ring("rings_formed");
-    keys[srp + "operational_token_lost"] = gathers("token lost") + gathers("token not returned");
-    keys[srp + "gather_entered"] = sum_of(all.value("gathers", json::object()));
-    keys[srp + "commit_token_lost"] = gathers("commit token lost");
-    keys[srp + "recovery_token_lost"] = gathers("recovery token lost");
-    keys[srp + "rx_msg_dropped"] = sum_of(all.value("drops", json::object()));
-    keys[srp + "mtt_rx_token"] = u32(number(status, {"token", "rotation_mean_us"}) / 1000);
-    keys[srp + "firewall_enabled_or_nic_failure"] = std::uint8_t{0};
-}
-
-void add_link_keys(const json& status, config::Keys& keys) {
-    const auto own = number(status, {"node"});
-    const std::uint32_t mtu = u32(number(status, {"packet_bytes"}));
-    const auto add = [&](std::uint64_t node, std::uint64_t link, bool is_up, std::uint64_t rtt_us) {
-        const std::string prefix = fmt::format("stats.knet.node{}.link{}.", node, link);
-        keys[prefix + "enabled"] = std::uint8_t{1};
-        keys[prefix + "connected"] = static_cast<std::uint8_t>(is_up ? 1 : 0);
-        keys[prefix + "mtu"] = mtu;
-        keys[prefix + "latency_ave"] = u32(rtt_us);
-    };
-    add(own, 0, true, 0);  // Of ourselves there is one, as in Corosync.
-    for (const json& peer : list_of(status, "peers")) {
-        for (const json& link : list_of(peer, "links")) {
-            add(number(peer, {"node"}), number(link, {"link"}), link.value("up", false),
-                number(link, {"rtt_us"}));
-        }
-    }
-}
-
-// As the kernel has it: 15 characters of the program's name.
-std::string process_name(std::uint32_t pid) {
-    std::string name;
-    std::ifstream("/proc/" + std::to_string(pid) + "/comm") >> name;
-    return name;
 }
 
 const json* find_peer(const json& status, base::NodeId node) {
@@ -208,40 +114,6 @@ config::Keys vote_keys(const json& status) {
         keys[prefix + "atb_type"] = type;
     }
     return keys;
-}
-
-config::Keys stats_of(const DaemonNumbers& numbers) {
-    config::Keys keys;
-    if (numbers.ringd_counters.is_object() && numbers.ringd_counters.contains("ring"))
-        add_ring_keys(numbers.ringd_status, numbers.ringd_counters, keys);
-    if (numbers.ringd_status.is_object()) add_link_keys(numbers.ringd_status, keys);
-    std::map<std::uint32_t, std::uint64_t> places;  // Of a process's sessions, by pid.
-    for (const json& session : list_of(numbers.cpgd_status, "sessions")) {
-        if (!session.value("connected", false)) continue;
-        const std::uint32_t pid = u32(number(session, {"pid"}));
-        add_ipc_keys({.service = 2,
-                      .pid = pid,
-                      .kernel_pid = u32(number(session, {"kernel_pid"})),
-                      .id = ++places[pid],
-                      .requests = 0,
-                      .events = number(session, {"events"}),
-                      .queued_bytes = number(session, {"queued_bytes"})},
-                     keys);
-    }
-    return keys;
-}
-
-void add_ipc_keys(const IpcSession& session, config::Keys& keys) {
-    const std::string prefix =
-        fmt::format("stats.ipcs.service{}.{}.{:#x}.", session.service, session.pid, session.id);
-    const std::string name = process_name(session.kernel_pid);
-    // It has ended: the key goes with the name that it had.
-    if (name.empty() && session.kernel_pid != 0) return;
-    keys[prefix + "procname"] = name;
-    keys[prefix + "requests"] = session.requests;
-    keys[prefix + "responses"] = session.requests;
-    keys[prefix + "dispatched"] = session.events;
-    keys[prefix + "queued"] = u32(session.queued_bytes);
 }
 
 std::vector<base::NodeId> file_order(const config::Loaded& loaded) {

@@ -39,27 +39,6 @@ class Members {
 // as in Corosync.
 [[nodiscard]] config::Keys vote_keys(const nlohmann::json& quorumd_status);
 
-// stats.srp., stats.knet. and stats.ipcs.: from {"get": "status"} and {"get": "counters"} of ringd,
-// and {"get": "status"} of cpgd. Each may be null: that daemon does not answer.
-struct DaemonNumbers {
-    nlohmann::json ringd_status;
-    nlohmann::json ringd_counters;
-    nlohmann::json cpgd_status;
-};
-[[nodiscard]] config::Keys stats_of(const DaemonNumbers& numbers);
-
-// A session with one of our own services, for stats.ipcs.
-struct IpcSession {
-    std::uint32_t service = 0;
-    std::uint32_t pid = 0;
-    std::uint32_t kernel_pid = 0;  // Whose name is asked for; 0: unknown.
-    std::uint64_t id = 0;          // Tells sessions of one process apart.
-    std::uint64_t requests = 0;
-    std::uint64_t events = 0;
-    std::uint64_t queued_bytes = 0;
-};
-void add_ipc_keys(const IpcSession& session, config::Keys& keys);
-
 // The answers of cluster control, from ringd's status.
 [[nodiscard]] protocol::cfg::RingStatus ring_status_of(const nlohmann::json& ringd_status,
                                                        const config::ClusterConfig& cluster,

@@ -98,7 +98,34 @@ def story(cluster):
     track.signal(signal.SIGTERM)
     track.wait(lab.SOON)
 
-    # The statistics are another map.
+    # One key, by its name; what else begins like it is not told.
+    one = host.folder / "track.one"
+    track = host.start(["stdbuf", "-oL", "corosync-cmapctl", "-t", "one.key"], stdin=subprocess.PIPE, log=one, env=environment)
+
+    def touch_one():
+        lines("-s", "one.key2", "u8", "1")
+        lines("-s", "one.key", "u8", "1")
+        lines("-d", "one.key")
+        return one.exists() and "delete> one.key" in one.read_text()
+
+    lab.wait_for(touch_one, lab.SOON, "the tracker of one key is there")
+    assert "one.key2" not in one.read_text(), one.read_text()
+    track.signal(signal.SIGTERM)
+    track.wait(lab.SOON)
+
+    # The statistics are another map, and counted anew when they are cleared.
+    statistics = {line.split(" ")[0]: line for line in lines("-m", "stats")}
+    for key, kind in (("stats.srp.mcast_tx", "u64"), ("stats.pg.msg_reserved", "u32"), ("stats.ipcs.global.active", "u64"),
+                      ("stats.knet.node2.link0.tx_total_packets", "u64")):
+        assert f"({kind})" in statistics[key], (key, statistics.get(key))
+
+    def counted(key):
+        return int(lines("-m", "stats", "-g", key)[0].split(" = ")[1])
+
+    packets = counted("stats.knet.node2.link0.tx_total_packets")
+    lines("-C", "knet")
+    assert counted("stats.knet.node2.link0.tx_total_packets") < packets, "clear had no effect"
+    assert lines("-g", "runtime.services.cpg.service_id") == ["runtime.services.cpg.service_id (u16) = 2"]
     assert cmapctl("-m", "stats", "-g", "totem.version").returncode == 1
     for what in ("knet", "ipc", "totem", "schedmiss", "all"):
         lines("-C", what)

@@ -4,6 +4,8 @@
 #include <doctest/doctest.h>
 #include <unistd.h>
 
+#include "cmapd/driver/statistics.hpp"
+
 namespace {
 
 using base::NodeId;
