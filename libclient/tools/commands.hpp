@@ -19,6 +19,7 @@ void add_config(CLI::App& app, Context& context);
 void add_cpg(CLI::App& app, Context& context);
 void add_quorum(CLI::App& app, Context& context);
 void add_cmap(CLI::App& app, Context& context);
+void add_watch(CLI::App& app, Context& context);
 void add_node(CLI::App& app, Context& context);
 void add_init(CLI::App& app, Context& context);
 void add_join(CLI::App& app, Context& context);

@@ -21,6 +21,7 @@ int main(int argc, char** argv) {
     haloctl::add_cpg(app, context);
     haloctl::add_quorum(app, context);
     haloctl::add_cmap(app, context);
+    haloctl::add_watch(app, context);
     haloctl::add_keygen(app, context);
     haloctl::add_config(app, context);
     haloctl::add_node(app, context);

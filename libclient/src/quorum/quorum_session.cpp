@@ -9,12 +9,13 @@ namespace client {
 namespace api = protocol::quorum;
 using protocol::session::Service;
 
-CsResult<std::unique_ptr<QuorumSession>> QuorumSession::open(Service service) {
+CsResult<std::unique_ptr<QuorumSession>> QuorumSession::open(
+    Service service, std::optional<std::chrono::milliseconds> resume) {
     std::unique_ptr<QuorumSession> made(new QuorumSession);
     auto session = ServiceSession::open(
         {.socket = service == Service::Quorum ? "quorum" : "votequorum",
          .service = service,
-         .resume = resume_time("HALO_QUORUM_RESUME_MS"),
+         .resume = resume ? *resume : resume_time("HALO_QUORUM_RESUME_MS"),
          .subscriptions = [self = made.get()] { return self->subscriptions(); }});
     if (!session) return base::fail(session.error());
     made->session_ = *std::move(session);

@@ -18,7 +18,10 @@ namespace client {
 class QuorumSession {
   public:
     // Quorum or Votequorum.
-    static CsResult<std::unique_ptr<QuorumSession>> open(protocol::session::Service service);
+    // `resume`: how long to wait for a daemon that is gone; nothing: as the environment says.
+    static CsResult<std::unique_ptr<QuorumSession>> open(
+        protocol::session::Service service,
+        std::optional<std::chrono::milliseconds> resume = std::nullopt);
 
     [[nodiscard]] int event_fd() const { return session_->event_fd(); }
     [[nodiscard]] bool is_alive() { return session_->is_alive(); }
