@@ -26,7 +26,7 @@ Connection::Connection(os::UniqueFd socket, Side side, const Limits& limits)
     : socket_(std::move(socket)),
       side_(side),
       limits_(limits),
-      incoming_(side, limits.read_bytes, limits.message_bytes_max),
+      incoming_(side, limits.read_bytes, limits.message_bytes_max, limits.kept_bytes),
       handshake_(limits.queue_bytes_max),
       outgoing_(limits.queue_bytes_max) {
     handshake_.push_raw(encode_greeting());

@@ -34,6 +34,7 @@ struct Limits {
                                     << 20u;                // A longer message ends the connection.
     std::size_t queue_bytes_max = std::size_t{16} << 20u;  // Not yet written; send() refuses above.
     std::size_t read_bytes = std::size_t{256} << 10u;      // Read in one call.
+    std::size_t kept_bytes = 0;  // Of the memory of a long message, for the next one.
 };
 
 enum class ConnectionError : std::uint8_t {

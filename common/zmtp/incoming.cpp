@@ -8,15 +8,17 @@
 
 namespace zmtp {
 
-Incoming::Incoming(Side self, std::size_t read_bytes, std::size_t message_bytes_max)
+Incoming::Incoming(Side self, std::size_t read_bytes, std::size_t message_bytes_max,
+                   std::size_t kept_bytes)
     : self_(self),
       read_bytes_(std::max(read_bytes, kGreetingBytes)),
       message_bytes_max_(message_bytes_max),
+      kept_bytes_(std::max(kept_bytes, read_bytes_)),
       block_(read_bytes_) {}
 
 std::span<std::byte> Incoming::room() {
     const bool is_idle = parsed_ == filled_ && !block_.is_shared();
-    if (is_idle && block_.size() == read_bytes_) parsed_ = filled_ = 0;  // All anew, no allocation.
+    if (is_idle && block_.size() <= kept_bytes_) parsed_ = filled_ = 0;  // All anew, no allocation.
     if (block_.size() - parsed_ < wanted_ || filled_ == block_.size()) move_to_block_of(wanted_);
     return block_.bytes().subspan(filled_);
 }
@@ -28,6 +30,13 @@ void Incoming::filled(std::size_t bytes) {
 
 void Incoming::move_to_block_of(std::size_t bytes) {
     const std::size_t moving = filled_ - parsed_;
+    const bool fits = block_.size() >= std::max({bytes, moving + 1, read_bytes_});
+    if (fits && block_.size() <= kept_bytes_ && !block_.is_shared()) {
+        std::memmove(block_.data(), block_.data() + parsed_, moving);
+        parsed_ = 0;
+        filled_ = moving;
+        return;
+    }
     base::MutableBuffer block(std::max({bytes, moving + 1, read_bytes_}));
     if (moving > 0) std::memcpy(block.data(), block_.data() + parsed_, moving);
     block_ = std::move(block);

@@ -20,6 +20,7 @@ std::optional<std::vector<std::byte>> Reassembly::add(const protocol::cpg::Deliv
         partial_.erase(found);
         return std::nullopt;
     }
+    message.reserve(part.message_bytes);
     message.insert(message.end(), payload.begin(), payload.end());
     if (part.part != Part::Last) return std::nullopt;
 

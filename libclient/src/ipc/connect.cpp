@@ -21,6 +21,9 @@ constexpr const char* kRunDir = "/run/halo";
 // net.core.wmem_max is not granted.
 constexpr int kSendBufferBytes = 1 << 20;
 
+// A message of the largest size that goes in one part, with its heads.
+constexpr std::size_t kKeptBytes = (std::size_t{1} << 20u) + 4096;
+
 std::string socket_path(std::string_view name) {
     const char* dir = ::secure_getenv("HALO_RUN_DIR");
     return std::string(dir == nullptr ? kRunDir : dir) + "/" + std::string(name);
@@ -104,7 +107,8 @@ auto shake_hands(std::string_view name, const base::Buffer& first, IsDone is_don
     if (!fd) return base::fail(fd.error());
 
     const auto deadline = Clock::now() + kHandshakeTimeout;
-    zmtp::Connection connection(*std::move(fd), zmtp::Side::Connecting, zmtp::Limits{});
+    zmtp::Connection connection(*std::move(fd), zmtp::Side::Connecting,
+                                zmtp::Limits{.kept_bytes = kKeptBytes});
     if (!connection.send(first)) return base::fail(CS_ERR_LIBRARY);
     for (;;) {
         if (!connection.flush()) return base::fail(CS_ERR_LIBRARY);

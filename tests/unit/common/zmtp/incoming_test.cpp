@@ -3,6 +3,7 @@
 #include <doctest/doctest.h>
 
 #include <algorithm>
+#include <set>
 #include <vector>
 
 #include "tests/unit/common/zmtp/support.hpp"
@@ -120,6 +121,45 @@ TEST_CASE("a block that nobody holds is written anew") {
         (void)read(incoming, stream, [] { return std::size_t{4096}; });
     }
     CHECK(incoming.room().data() == first);
+}
+
+TEST_CASE("the block of a long message is kept for the next, up to a bound and unless it is held") {
+    const auto hello = handshake();
+    const base::Buffer message = pattern(9000);
+    std::vector<std::byte> stream;
+    for (int i = 0; i < 20; ++i) {
+        append_message(stream, message);
+    }
+    for (const std::size_t kept : {std::size_t{0}, std::size_t{20'000}}) {
+        CAPTURE(kept);
+        Incoming incoming(Side::Listening, 4096, 10'000, kept);
+        (void)read(incoming, hello, [] { return std::size_t{4096}; });
+        std::vector<base::MutableBuffer> others;  // Take what is freed, so that it shows.
+        std::set<const std::byte*> places;
+        std::size_t whole = 0;
+        // Pieces that end anywhere in a message; who has a message lets go of it at once.
+        for (std::span<const std::byte> rest = stream; !rest.empty();) {
+            const auto room = incoming.room();
+            const std::size_t size = std::min({room.size(), rest.size(), std::size_t{700}});
+            std::ranges::copy(rest.first(size), room.begin());
+            incoming.filled(size);
+            rest = rest.subspan(size);
+            base::Buffer body;
+            while (*incoming.next(body) == Incoming::Found::Message) {
+                CHECK(same(body, message));
+                places.insert(body.data());
+                ++whole;
+                body = {};
+            }
+            others.emplace_back(4096);
+            others.emplace_back(9009);
+        }
+        CHECK(whole == 20);
+        CHECK((places.size() == 1) == (kept > 0));
+        const auto held = read(incoming, stream, [] { return std::size_t{700}; }).messages;
+        REQUIRE(held.size() == 20);
+        CHECK(std::ranges::all_of(held, [&](const auto& each) { return same(each, message); }));
+    }
 }
 
 TEST_CASE("a hostile length takes no memory, a message before READY ends it") {
