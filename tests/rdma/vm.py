@@ -177,7 +177,8 @@ def run_in_machine(command, seconds, memory, out=None):
         (job / "command").write_text(f"cd {shlex.quote(os.getcwd())} && exec {shlex.join(command)}\n")
         errors = job / "qemu"
         with errors.open("wb") as stderr:
-            process = subprocess.Popen([str(a) for a in qemu(folder, job, memory)], stdin=subprocess.DEVNULL,
+            # With an end of its input QEMU would take the port for closed, and hold all output back.
+            process = subprocess.Popen([str(a) for a in qemu(folder, job, memory)], stdin=subprocess.PIPE,
                                        stdout=out, stderr=stderr)
             try:
                 process.wait(seconds)

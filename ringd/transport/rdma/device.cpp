@@ -25,7 +25,8 @@ constexpr std::size_t kInlineBytes = 256;
 // Asking for fewer completions saves work; asking for none would leave the queue full for ever.
 constexpr std::uint64_t kSendsASignal = 16;
 
-constexpr base::Duration kWaitMax = std::chrono::milliseconds(2);
+// Longer than a device that is busy with its queue takes; a visit of the token is not held longer.
+constexpr base::Duration kWaitMax = std::chrono::milliseconds(10);
 
 std::byte* pages(std::size_t bytes) {
     const std::size_t whole = (bytes + kPageBytes - 1) / kPageBytes * kPageBytes;

@@ -31,6 +31,16 @@ constexpr std::size_t kNoticesMax = 8;
 constexpr const char* kUseUdp =
     "; or take the link back to UDP (totem.transport, totem.interface.knet_transport)";
 
+// A driver that cannot take a device from a process (rxe's, siw's) waits with its removal until the
+// process has closed it, and librdmacm keeps what it opened until another device comes. So its
+// descriptors get another file; the numbers stay librdmacm's.
+void let_go(const ibv_context& removed) {
+    const os::UniqueFd nothing(::open("/dev/null", O_RDWR | O_CLOEXEC));
+    if (!nothing.is_open()) return;
+    (void)::dup3(nothing.get(), removed.async_fd, O_CLOEXEC);
+    (void)::dup3(nothing.get(), removed.cmd_fd, O_CLOEXEC);
+}
+
 base::Duration look_max() {
     return std::thread::hardware_concurrency() > 1 ? kLookMax : base::Duration::zero();
 }
@@ -107,6 +117,7 @@ os::Result<void> RdmaLink::try_open() {
     auto id = bound_id(0);
     if (!id) return base::fail(id.error());
     id_ = std::move(*id);
+    opened_ = id_->verbs;
     auto device = RdmaDevice::open(id_.get(), config_);
     if (!device) return base::fail(device.error());
     device_ = std::move(*device);
@@ -123,8 +134,7 @@ os::Result<void> RdmaLink::try_open() {
 // In the order in which one needs the other. The last two close descriptors that the epoll then
 // forgets.
 void RdmaLink::close() {
-    group_handle_.reset();
-    is_joining_ = false;
+    leave_group();
     remotes_.reset();
     if (device_) {
         // librdmacm keeps the device open, and with it this descriptor.
@@ -134,7 +144,10 @@ void RdmaLink::close() {
     id_.reset();
     listener_.reset();
     channel_.reset();
+    if (is_removed_ && opened_ != nullptr) let_go(*opened_);
+    opened_ = nullptr;
     is_lost_ = false;
+    is_removed_ = false;
 }
 
 void RdmaLink::reopen(base::Instant now) {
@@ -186,11 +199,15 @@ void RdmaLink::pass_deadline(base::Instant now) {
     if (!device_) return;
     remotes_->tick(now, counters_);
     if (config_.group && !group_handle_ && !is_joining_ && now >= join_at_) join_group();
-    if (is_usable() != was_usable_) {
-        note(is_usable(), is_usable() ? device_->name() + ", datagrams of " +
-                                            std::to_string(device_->datagram_bytes()) + " bytes"
-                                      : "RDMA device " + device_->name() + ": port down");
-    }
+    note_change();
+}
+
+// Of a queue pair that broke pass_deadline() tells, with what it does about it.
+void RdmaLink::note_change() {
+    if (!device_ || device_->is_broken() || is_usable() == was_usable_) return;
+    note(is_usable(), is_usable() ? device_->name() + ", datagrams of " +
+                                        std::to_string(device_->datagram_bytes()) + " bytes"
+                                  : "RDMA device " + device_->name() + ": port down");
 }
 
 void RdmaLink::note(bool is_usable, std::string text) {
@@ -215,6 +232,15 @@ void RdmaLink::join_group() {
     }
 }
 
+// A queue pair that is attached to a group cannot be given back, nor what it uses.
+void RdmaLink::leave_group() {
+    if (group_handle_ || is_joining_) {
+        (void)rdma_leave_multicast(id_.get(), const_cast<sockaddr*>(config_.group->data()));
+    }
+    group_handle_.reset();
+    is_joining_ = false;
+}
+
 void RdmaLink::take_events(base::Instant now) {
     for (int i = 0; i < kEventsATurn && channel_; ++i) {
         rdma_cm_event* event = nullptr;
@@ -226,6 +252,7 @@ void RdmaLink::take_events(base::Instant now) {
         handle(now, copy);
     }
     if (device_) device_->take_async_events();
+    note_change();
 }
 
 void RdmaLink::handle(base::Instant now, const rdma_cm_event& event) {
@@ -234,6 +261,9 @@ void RdmaLink::handle(base::Instant now, const rdma_cm_event& event) {
             answer(event.id);
             return;
         case RDMA_CM_EVENT_DEVICE_REMOVAL:
+            is_removed_ = true;
+            is_lost_ = true;
+            return;
         case RDMA_CM_EVENT_ADDR_CHANGE:
             is_lost_ = true;
             return;
@@ -242,6 +272,10 @@ void RdmaLink::handle(base::Instant now, const rdma_cm_event& event) {
             is_joining_ = false;
             ibv_ah_attr attributes = event.param.ud.ah_attr;
             group_handle_.reset(ibv_create_ah(device_->domain(), &attributes));
+            if (!group_handle_) {
+                is_joining_ = true;
+                leave_group();
+            }
             group_queue_pair_ = event.param.ud.qp_num;
             group_key_ = event.param.ud.qkey;
             ++counters_.group_joins;
@@ -250,9 +284,8 @@ void RdmaLink::handle(base::Instant now, const rdma_cm_event& event) {
         }
         case RDMA_CM_EVENT_MULTICAST_ERROR:
             if (event.id != id_.get()) return;
-            group_handle_.reset();
-            (void)rdma_leave_multicast(id_.get(), const_cast<sockaddr*>(config_.group->data()));
-            is_joining_ = false;
+            is_joining_ = true;  // Also what failed is left.
+            leave_group();
             join_at_ = now + kJoinInterval;
             return;
         default:

@@ -52,6 +52,7 @@ class RdmaLink final : public NetworkLink {
     void reopen(base::Instant now);
     [[nodiscard]] bool watch(int fd) const;
     void join_group();
+    void leave_group();
     void take_events(base::Instant now);
     void take_side_packets(const Take& take);
     void handle(base::Instant now, const rdma_cm_event& event);
@@ -59,6 +60,7 @@ class RdmaLink final : public NetworkLink {
     std::size_t look(const Take& take);
     bool look_longer(const Take& take);
     void note(bool is_usable, std::string text);
+    void note_change();
 
     RdmaLinkConfig config_;
     os::UniqueFd events_;  // An epoll of all below, as those change with the device.
@@ -80,7 +82,9 @@ class RdmaLink final : public NetworkLink {
     base::Instant open_at_{};
     base::Instant look_at_port_{};
     PollBudget budget_;
-    bool is_lost_ = false;  // The connection manager says that the device goes.
+    ibv_context* opened_ = nullptr;  // By librdmacm, which owns it.
+    bool is_lost_ = false;           // The connection manager says that the address or device goes.
+    bool is_removed_ = false;        // It is the device, and it does not come back.
     std::uint32_t looks_ = 0;
     bool has_more_ = false;
     bool was_usable_ = false;
