@@ -310,7 +310,8 @@ TEST_CASE("a device that goes and comes back is noticed, with its port") {
     }
     SUBCASE("the device is removed") {
         // Its driver waits until we have closed it.
-        auto removed = std::async(std::launch::async, run, std::string("rdma link delete ") + device);
+        auto removed =
+            std::async(std::launch::async, run, std::string("rdma link delete ") + device);
         CHECK(wait_for({&pair.a, &pair.b}, [&] { return !pair.a.link->is_usable(); }));
         REQUIRE(wait_for({&pair.a, &pair.b}, [&] {
             return removed.wait_for(std::chrono::seconds(0)) == std::future_status::ready;

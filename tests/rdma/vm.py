@@ -44,8 +44,8 @@ ln -sf /proc/self/fd /all/dev/fd
 mount -t tmpfs run /all/run; mkdir /all/run/job /all/dev/shm /all/dev/pts
 mount -t tmpfs shm /all/dev/shm; mount -t devpts pts /all/dev/pts
 files job cache=none /all/run/job
-chroot /all /bin/sh /run/job/start
-/bin/busybox poweroff -f
+# Not chroot: whoever enters a mount namespace stands at its root.
+exec switch_root /all /bin/sh /run/job/start
 """
 
 START = """for port in /dev/vport*p1; do exec >"$port" 2>&1 </dev/null; done
@@ -54,6 +54,7 @@ ip link set lo up
 hostname vm
 sh /run/job/command
 echo $? > /run/job/status.new; mv /run/job/status.new /run/job/status
+busybox poweroff -f
 """
 
 
