@@ -157,6 +157,10 @@ std::optional<int> Program::open_ring() {
     take_priority(config_, log_);
     // The sockets have their buffers (CAP_NET_ADMIN) and the process its priority.
     if (!daemon_start::confine(started_, {.network = true, .secret = true})) return EX_OSERR;
+    if (const auto started = transport_->start(os::now()); !started) {
+        log_.error("cannot open the network", {{"ERROR", started.error().text()}});
+        return EX_OSERR;
+    }
 
     ring_ids_ = std::make_unique<ringd::RingIdWriter>(id_file);
     const auto seed =

@@ -59,6 +59,11 @@ class NetworkLink {
     // Readable when receive() has something to do; the same as long as the link lives.
     [[nodiscard]] virtual std::vector<int> descriptors() const = 0;
 
+    // This process has given up the privileges that it will not need: a device that is opened now
+    // may be used from now on. (The kernel takes commands to an RDMA device only from a process
+    // with the privileges with which it opened it.)
+    virtual void start(base::Instant /*now*/) {}
+
     // Whom packets will go to: all that send() may name, but for the group.
     virtual void set_peers(std::span<const SocketAddress> /*peers*/) {}
 

@@ -48,16 +48,22 @@ os::Result<std::unique_ptr<NetworkTransport>> NetworkTransport::create(const Net
         if (!opened) return base::fail(opened.error());
         made->links_.push_back(std::move(*opened));
     }
-    // With one that works the others may come later.
-    const auto is_hopeless = [](const Link& link) { return !link.port->problem().empty(); };
-    if (!made->links_.empty() && std::ranges::all_of(made->links_, is_hopeless)) {
-        return base::fail(os::Error{.what = made->links_.front().port->problem()});
-    }
     std::ranges::sort(made->links_, {}, [](const Link& link) { return link.config.link; });
     // Without netlink (a sandbox may deny it) links are judged by their heartbeats alone.
     if (auto watch = LinkWatch::create()) made->watch_ = std::move(*watch);
     made->configure_peers(now, config.peers);
     return made;
+}
+
+os::Result<void> NetworkTransport::start(base::Instant now) {
+    for (Link& link : links_) {
+        link.port->start(now);
+    }
+    look_at_paths(now);
+    packet_bytes_max_ = smallest_packet_bytes();
+    const auto is_hopeless = [](const Link& link) { return !link.port->problem().empty(); };
+    if (links_.empty() || !std::ranges::all_of(links_, is_hopeless)) return {};
+    return base::fail(os::Error{.what = links_.front().port->problem()});
 }
 
 os::Result<NetworkTransport::Link> NetworkTransport::open_link(const LinkConfig& link,

@@ -59,6 +59,11 @@ class NetworkTransport final : public Transport {
     [[nodiscard]] static os::Result<std::unique_ptr<NetworkTransport>> create(
         const NetworkConfig& config, const ClusterKey& key, base::Instant now);
 
+    // Once, when this process has given up the privileges that it needs for sockets only: opens the
+    // devices. Fails when no link can work as things are; with one that can the others may come
+    // later.
+    os::Result<void> start(base::Instant now);
+
     // The configured peers changed (reload). Those that stay keep their state.
     void configure_peers(base::Instant now, std::span<const PeerConfig> peers);
 

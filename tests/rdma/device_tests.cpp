@@ -71,6 +71,7 @@ struct End {
                             .memory = &memory});
         REQUIRE(opened.has_value());
         link = std::move(*opened);
+        link->start(os::now());
     }
     [[nodiscard]] RdmaLink& rdma() const { return static_cast<RdmaLink&>(*link); }
     [[nodiscard]] LinkCounters counters() const {
@@ -287,6 +288,9 @@ TEST_CASE("without a device it says so, and works as soon as there is one") {
                                       .receives = 16,
                                       .memory = &memory});
     REQUIRE(link.has_value());
+    CHECK_FALSE((*link)->is_usable());
+    CHECK((*link)->take_notices().empty());
+    (*link)->start(os::now());
     CHECK_FALSE((*link)->is_usable());
     const auto notices = (*link)->take_notices();
     REQUIRE(notices.size() == 1);

@@ -140,8 +140,26 @@ class Halo(Engine):
         return re.compile(rf'ring formed.* MEMBERS="?{members}"?(\s|$)', re.MULTILINE | re.IGNORECASE)
 
 
-class HaloOverRdma(Halo):
-    """Inside the virtual machine of tests/rdma/vm.py. Link 0 has RDMA devices; all links do unless `mixed`."""
+class HaloInMachine(Halo):
+    """Inside the virtual machine of tests/rdma/vm.py, which is slow: only the daemons that its stories need. UDP, to compare with."""
+
+    def missing(self):
+        return super().missing() if os.environ.get("HALO_VM") else "run it in tests/rdma/vm.py"
+
+    def network(self, nodes, links):
+        return rdma_network.RdmaNetwork(nodes, links, rdma=())
+
+    def prepare(self, network):
+        super().prepare(network)
+        programs = network.folder / "programs"
+        programs.mkdir()
+        for program in ("haloctl", "ringd", "cpgd"):
+            shutil.copy(self._build / "bin" / program, programs)  # haloctl starts what is beside it.
+        self.programs_of = {host.name: programs for host in network.hosts.values()}
+
+
+class HaloOverRdma(HaloInMachine):
+    """Link 0 has RDMA devices; all links do unless `mixed`."""
 
     def __init__(self, build, name, mixed=False, totem=""):
         how = "    interface {\n        linknumber: 0\n        knet_transport: rdma\n    }\n" if mixed else \
@@ -149,21 +167,8 @@ class HaloOverRdma(Halo):
         super().__init__(build, name, how + totem)
         self._mixed = mixed
 
-    def missing(self):
-        return super().missing() if os.environ.get("HALO_VM") else "run it in tests/rdma/vm.py"
-
     def network(self, nodes, links):
         return rdma_network.RdmaNetwork(nodes, links, rdma=(0,) if self._mixed else None)
-
-
-class HaloInMachine(Halo):
-    """UDP in the same virtual machine, to compare with."""
-
-    def missing(self):
-        return super().missing() if os.environ.get("HALO_VM") else "run it in tests/rdma/vm.py"
-
-    def network(self, nodes, links):
-        return rdma_network.RdmaNetwork(nodes, links, rdma=())
 
 
 def known(build):

@@ -167,6 +167,17 @@ os::Result<void> RdmaDevice::make_queues() {
     return {};
 }
 
+void RdmaDevice::fail(const char* what, int error) {
+    if (is_broken()) return;
+    failure_ = what;
+    if (error != 0) failure_ += std::string(": ") + std::strerror(error);
+}
+
+void RdmaDevice::fail(const ibv_wc& completion) {
+    if (is_broken()) return;
+    failure_ = std::string("its queue pair failed: ") + ibv_wc_status_str(completion.status);
+}
+
 std::size_t RdmaDevice::locked_bytes() const {
     return receive_region_->length + send_region_->length;
 }
@@ -188,7 +199,7 @@ bool RdmaDevice::post_receives(std::span<const std::uint64_t> slots, RdmaCounter
     ibv_recv_wr* refused = nullptr;
     if (const int error = ibv_post_recv(id_->qp, list.data(), &refused); error != 0) {
         errno = error;
-        is_broken_ = true;
+        fail("cannot post receives", error);
         return false;
     }
     if (counters != nullptr) ++counters->doorbells_received;
@@ -217,7 +228,7 @@ void RdmaDevice::add_send(const Target& to, std::span<const std::byte> packet, s
 
 void RdmaDevice::post_sends(RdmaCounters& counters, LinkCounters& link) {
     if (list_.empty()) return;
-    if (is_broken_ || !wait_for_room(list_.size(), counters)) {
+    if (is_broken() || !wait_for_room(list_.size(), counters)) {
         link.not_sent += list_.size();
         clear_list();
         return;
@@ -241,9 +252,9 @@ void RdmaDevice::post_sends(RdmaCounters& counters, LinkCounters& link) {
     counters.sends += list_.size();
     ++counters.doorbells_sent;
     ibv_send_wr* refused = nullptr;
-    if (ibv_post_send(id_->qp, list_.data(), &refused) != 0) {
+    if (const int error = ibv_post_send(id_->qp, list_.data(), &refused); error != 0) {
         // There is room, and no request is too large: the queue pair or its device is gone.
-        is_broken_ = true;
+        fail("cannot post sends", error);
         link.not_sent += list_.size();
     }
     clear_list();
@@ -275,13 +286,13 @@ void RdmaDevice::poll_sends(RdmaCounters& counters) {
     int got = 0;
     do {
         got = ibv_poll_cq(sent_.get(), static_cast<int>(completions.size()), completions.data());
-        if (got < 0) is_broken_ = true;
+        if (got < 0) fail("cannot read its completions", -got);
         for (int i = 0; i < got; ++i) {
             const ibv_wc& completion = completions[static_cast<std::size_t>(i)];
             ++counters.completions_sent;
             // A datagram has no far end that could refuse it: any error is of this queue pair,
             // which does nothing more.
-            if (completion.status != IBV_WC_SUCCESS) is_broken_ = true;
+            if (completion.status != IBV_WC_SUCCESS) fail(completion);
             done_ = std::max(done_, completion.wr_id);
         }
     } while (got == static_cast<int>(completions.size()));
@@ -295,10 +306,10 @@ bool RdmaDevice::wait_for_room(std::size_t sends, RdmaCounters& counters) {
     if (has_room()) return true;
     poll_sends(counters);
     const base::Instant end = os::now() + kWaitMax;
-    while (!has_room() && !is_broken_ && os::now() < end) {
+    while (!has_room() && !is_broken() && os::now() < end) {
         poll_sends(counters);
     }
-    return has_room() && !is_broken_;
+    return has_room() && !is_broken();
 }
 
 std::optional<std::uint64_t> RdmaDevice::held_from(RdmaCounters& counters) {
@@ -313,7 +324,7 @@ void RdmaDevice::wait_for_sends(RdmaCounters& counters) {
     const base::Instant end = os::now() + kWaitMax;
     do {
         poll_sends(counters);
-    } while (done_ == before && !is_broken_ && os::now() < end);
+    } while (done_ == before && !is_broken() && os::now() < end);
 }
 
 std::size_t RdmaDevice::receive(RdmaCounters& counters,
@@ -321,7 +332,7 @@ std::size_t RdmaDevice::receive(RdmaCounters& counters,
     std::array<ibv_wc, kBatch> completions;
     const int got =
         ibv_poll_cq(received_.get(), static_cast<int>(completions.size()), completions.data());
-    if (got < 0) is_broken_ = true;
+    if (got < 0) fail("cannot read its completions", -got);
     if (got <= 0) return 0;
     std::array<std::uint64_t, kBatch> slots{};
     const auto count = static_cast<std::size_t>(got);
@@ -330,7 +341,7 @@ std::size_t RdmaDevice::receive(RdmaCounters& counters,
         const ibv_wc& completion = completions[i];
         slots[i] = completion.wr_id;
         if (completion.status != IBV_WC_SUCCESS) {
-            is_broken_ = true;
+            fail(completion);
             continue;
         }
         if (completion.byte_len < kGrhBytes || completion.byte_len > kGrhBytes + datagram_bytes_) {
@@ -343,7 +354,7 @@ std::size_t RdmaDevice::receive(RdmaCounters& counters,
               .bytes = slot.subspan(kGrhBytes),
               .sender = completion.src_qp});
     }
-    if (!is_broken_) (void)post_receives(std::span(slots).first(count), &counters);
+    if (!is_broken()) (void)post_receives(std::span(slots).first(count), &counters);
     return count;
 }
 
@@ -360,7 +371,9 @@ void RdmaDevice::rearm(RdmaCounters& counters) {
         ibv_ack_cq_events(received_.get(), events_to_acknowledge_);
         events_to_acknowledge_ = 0;
     }
-    if (ibv_req_notify_cq(received_.get(), 0) != 0) is_broken_ = true;
+    if (const int error = ibv_req_notify_cq(received_.get(), 0); error != 0) {
+        fail("cannot ask for events", error);
+    }
 }
 
 void RdmaDevice::take_async_events() {
@@ -372,15 +385,15 @@ void RdmaDevice::take_async_events() {
             case IBV_EVENT_QP_FATAL:
             case IBV_EVENT_QP_REQ_ERR:
             case IBV_EVENT_QP_ACCESS_ERR:
-                if (event.element.qp == id_->qp) is_broken_ = true;
+                if (event.element.qp == id_->qp) fail("its queue pair failed");
                 break;
             case IBV_EVENT_CQ_ERR:
                 if (event.element.cq == received_.get() || event.element.cq == sent_.get()) {
-                    is_broken_ = true;
+                    fail("its completion queue failed");
                 }
                 break;
             case IBV_EVENT_DEVICE_FATAL:
-                is_broken_ = true;
+                fail("it failed");
                 break;
             default:
                 // Of the port: what it is now is asked below, and a second later once more, as
@@ -395,14 +408,14 @@ void RdmaDevice::take_async_events() {
 void RdmaDevice::look_at_port() {
     ibv_port_attr port{};
     if (ibv_query_port(id_->verbs, id_->port_num, &port) != 0) {
-        is_broken_ = true;
+        fail("it does not answer", errno);
         return;
     }
     is_port_active_ = port.state == IBV_PORT_ACTIVE;
     // With another size of datagrams the buffers are of the wrong size, too.
     if (is_port_active_ && datagram_bytes_ != std::size_t{128}
                                                   << static_cast<unsigned>(port.active_mtu)) {
-        is_broken_ = true;
+        fail("the size of its datagrams changed");
     }
 }
 

@@ -11,6 +11,7 @@
 #include <functional>
 #include <memory>
 #include <span>
+#include <string>
 #include <vector>
 
 #include "common/os/error.hpp"
@@ -68,7 +69,9 @@ class RdmaDevice {
     void take_async_events();
     void look_at_port();
 
-    [[nodiscard]] bool is_broken() const { return is_broken_; }
+    [[nodiscard]] bool is_broken() const { return !failure_.empty(); }
+    // What broke first; empty: nothing.
+    [[nodiscard]] const std::string& failure() const { return failure_; }
     [[nodiscard]] bool is_port_active() const { return is_port_active_; }
     [[nodiscard]] bool is_ethernet() const { return is_ethernet_; }
     [[nodiscard]] std::size_t datagram_bytes() const { return datagram_bytes_; }
@@ -98,6 +101,8 @@ class RdmaDevice {
     bool wait_for_room(std::size_t sends, RdmaCounters& counters);
     void clear_list();
     void hold(std::uint64_t begin);
+    void fail(const char* what, int error = 0);
+    void fail(const ibv_wc& completion);
 
     rdma_cm_id* id_;
     std::size_t datagram_bytes_ = 0;
@@ -107,7 +112,7 @@ class RdmaDevice {
     std::size_t inline_bytes_ = 0;
     bool is_ethernet_ = false;
     bool is_port_active_ = false;
-    bool is_broken_ = false;
+    std::string failure_;
 
     std::unique_ptr<std::byte, FreePages> receive_memory_;
     verbs::Domain domain_;

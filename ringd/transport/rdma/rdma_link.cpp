@@ -65,7 +65,6 @@ os::Result<std::unique_ptr<NetworkLink>> RdmaLink::open(const RdmaLinkConfig& co
                                      .buffer_bytes = kSideBytes})) {
         if (link->watch(side->fd())) link->side_ = std::move(*side);
     }
-    link->reopen(os::now());
     return std::unique_ptr<NetworkLink>(std::move(link));
 }
 
@@ -150,8 +149,7 @@ void RdmaLink::close() {
     is_removed_ = false;
 }
 
-void RdmaLink::reopen(base::Instant now) {
-    if (device_) ++counters_.device_losses;
+void RdmaLink::open_device(base::Instant now) {
     close();
     open_at_ = now + kOpenInterval;
     if (const auto opened = try_open(); !opened) {
@@ -188,13 +186,19 @@ void RdmaLink::pass_deadline(base::Instant now) {
         device_->look_at_port();
     }
     if (device_ && (device_->is_broken() || is_lost_)) {
-        note(false, "RDMA device " + device_->name() +
-                        ": its queue pair or port failed, making a "
-                        "new one");
-        open_at_ = now;
-        reopen(now);
+        const std::string why = is_removed_ ? "it was removed"
+                                : is_lost_  ? "its address moved"
+                                            : device_->failure();
+        note(false, "RDMA device " + device_->name() + ": " + why);
+        ++counters_.device_losses;
+        // One that fails at once, again and again, must not keep us busy.
+        if (now >= open_at_) {
+            open_device(now);
+        } else {
+            close();
+        }
     } else if (!device_ && now >= open_at_) {
-        reopen(now);
+        open_device(now);
     }
     if (!device_) return;
     remotes_->tick(now, counters_);

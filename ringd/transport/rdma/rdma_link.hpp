@@ -15,6 +15,7 @@ namespace transport {
 
 class RdmaLink final : public NetworkLink {
   public:
+    // Without a device yet: start(), or the first deadline, looks for it.
     [[nodiscard]] static os::Result<std::unique_ptr<NetworkLink>> open(
         const RdmaLinkConfig& config);
     ~RdmaLink() override { close(); }
@@ -22,6 +23,7 @@ class RdmaLink final : public NetworkLink {
     RdmaLink& operator=(const RdmaLink&) = delete;
 
     [[nodiscard]] std::vector<int> descriptors() const override { return {events_.get()}; }
+    void start(base::Instant now) override { open_device(now); }
     void set_peers(std::span<const SocketAddress> peers) override;
     void send(std::span<const Burst> bursts) override;
     [[nodiscard]] std::optional<std::uint64_t> held_from() override;
@@ -49,7 +51,7 @@ class RdmaLink final : public NetworkLink {
     os::Result<void> try_open();
     os::Result<verbs::Id> bound_id(std::uint16_t port);
     void close();
-    void reopen(base::Instant now);
+    void open_device(base::Instant now);
     [[nodiscard]] bool watch(int fd) const;
     void join_group();
     void leave_group();
