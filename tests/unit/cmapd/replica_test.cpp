@@ -1,6 +1,7 @@
 // The keys of the cluster under partitions, kills and restarts, seeded. The oracle is a chain: each
 // write says which one it found, so that what was done, and in which order, can be read from the
-// keys themselves.
+// keys themselves. Reads are a node's own: each is a place of the chain, none goes back, and none
+// is before a write that the node was answered.
 #include "cmapd/core/replica.hpp"
 
 #include <doctest/doctest.h>
@@ -54,6 +55,8 @@ class Clients {
         if (client.session == SessionId{}) client.session = SessionId{++last_session};
         Asked asked{.number = ++client.number, .request = {}, .asked_at = ++time};
         const auto& keys = ring.replica(node).keys();
+        const auto read = keys.find(kHead);
+        heads[node].push_back(read == keys.end() ? 0 : *api::as<std::uint64_t>(read->second));
         const auto kind = ring.random.next() % 3;
         if (kind == 0) {
             asked.mark = ++last_mark;
@@ -116,7 +119,9 @@ class Clients {
         ++answered;
         if (asked.mark != 0) marks.insert(asked.mark);
         if (asked.link == 0 && asked.mark == 0) ++counts_answered;
-        if (asked.link != 0) links[asked.link].answered_at = time;
+        if (asked.link == 0) return;
+        links[asked.link].answered_at = time;
+        heads[node].push_back(asked.link);  // What it reads from here on is not older.
     }
 
     void set_up() {
@@ -175,9 +180,27 @@ class Clients {
                 if (second.answered_at >= 0) REQUIRE(second.answered_at > first.asked_at);
             }
         }
+        check_reads(chain);
         const std::uint64_t count = *api::as<std::uint64_t>(keys.at(kCount));
         REQUIRE(count >= counts_answered);
         REQUIRE(count <= counts_asked);
+    }
+
+    // `chain` is from the last write to the first.
+    void check_reads(const std::vector<std::uint64_t>& chain) {
+        std::map<std::uint64_t, std::size_t> places{{0, 0}};
+        for (const std::uint64_t id : chain) {
+            places.emplace(id, chain.size() + 1 - places.size());
+        }
+        for (const auto& [node, read] : heads) {
+            std::size_t last = 0;
+            for (const std::uint64_t head : read) {
+                REQUIRE(places.contains(head));  // Of a write that was undone.
+                REQUIRE(places.at(head) >= last);
+                last = places.at(head);
+                ++reads;
+            }
+        }
     }
 
     struct Client {
@@ -189,6 +212,9 @@ class Clients {
     std::map<NodeId, Asked> waiting;
     std::map<std::uint64_t, Link> links;
     std::set<std::uint64_t> marks;  // That were answered.
+    // Of the chain as a node that may write read it, and of its writes that were answered.
+    std::map<NodeId, std::vector<std::uint64_t>> heads;
+    std::uint64_t reads = 0;
     std::uint64_t last_session = 0;
     std::uint64_t last_link = 0;
     std::uint64_t last_mark = 0;
@@ -239,6 +265,7 @@ TEST_CASE(
     "with votes no answered write is lost, none is done twice, and the order is that of time") {
     std::uint64_t answered = 0;
     std::uint64_t refused = 0;
+    std::uint64_t reads = 0;
     for (std::uint64_t seed = 1; seed <= 300; ++seed) {
         CAPTURE(seed);
         Clients clients(3 + 2 * (seed % 2), seed, true);
@@ -247,10 +274,12 @@ TEST_CASE(
         REQUIRE(clients.ring.losses() == 0);
         answered += clients.answered;
         refused += clients.refused;
+        reads += clients.reads;
     }
     // The runs were about something.
     CHECK(answered > 5'000);
     CHECK(refused > 300);
+    CHECK(reads > 5'000);
 }
 
 TEST_CASE(
