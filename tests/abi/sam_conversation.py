@@ -19,8 +19,10 @@ EXPECTED = HERE / "sam_conversation.expected"
 QUIT, RESTART, KILL = "1", "2", "9"
 STORIES = [["states"]] + [[end, policy, "0"] for policy in (QUIT, RESTART) for end in (
     "exit-before", "exit", "exit-0", "exit-stopped", "exit-finalized", "abort", "abort-stopped", "abort-finalized")] + [
-    ["silent", QUIT, "100"], ["silent", RESTART, "100"], ["silent", RESTART, "100", KILL], ["deaf", QUIT, "100"],
-    ["deaf", RESTART, "100"], ["ill", QUIT, "100"], ["ill-later", RESTART, "100"], ["silent-stopped", RESTART, "200"],
+    ["silent", QUIT, "400"], ["silent", RESTART, "400"], ["silent", RESTART, "400", KILL], ["deaf", QUIT, "400"],
+    ["deaf", RESTART, "400"],
+    # Long enough that it has said that it started, before it is asked or ended, on a busy machine too.
+    ["ill", QUIT, "2000"], ["ill-later", RESTART, "500"], ["silent-stopped", RESTART, "200"],
     # Long enough that a busy machine is not taken for a silent process.
     ["says-so", QUIT, "2000"], ["well", RESTART, "2000"]]
 

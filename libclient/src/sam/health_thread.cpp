@@ -32,11 +32,11 @@ bool HealthThread::start(sam_hc_callback_t callback, std::chrono::milliseconds i
     try {
         thread_ = std::thread([this, callback, interval, report = std::move(report)] {
             std::unique_lock lock(mutex_);
-            while (!is_stopping_) {
+            // First after an interval, as in Corosync: sam_start() has returned by then.
+            while (!stopped_.wait_for(lock, interval, [this] { return is_stopping_; })) {
                 lock.unlock();
                 report(callback() == 0);
                 lock.lock();
-                (void)stopped_.wait_for(lock, interval, [this] { return is_stopping_; });
             }
         });
     } catch (const std::system_error&) {

@@ -18,7 +18,7 @@ class HealthThread {
     HealthThread(const HealthThread&) = delete;
     HealthThread& operator=(const HealthThread&) = delete;
 
-    // Calls `report` with what `callback` said, each `interval` and at once. False: no thread.
+    // Calls `report` with what `callback` said, after each `interval`. False: no thread.
     bool start(sam_hc_callback_t callback, std::chrono::milliseconds interval,
                std::function<void(bool is_healthy)> report);
     // Waits for a callback that runs.
