@@ -24,6 +24,33 @@ struct Overloaded : Ts... {
 }  // namespace
 
 os::Result<void> Driver::start() {
+    auto watching = watch();
+    if (watching) tell(totem::DeadlinePassed{});
+    return watching;
+}
+
+// What is repeated is done before the first checkpoint, and all else after it: a kill between finds
+// either what the other process left or what this one is. The first step then finds out how long
+// nobody was there.
+os::Result<void> Driver::go_on(const std::vector<totem::Action>& actions,
+                               const std::vector<totem::Event>& events) {
+    auto watching = watch();
+    if (!watching) return watching;
+    const base::Instant now = os::now();
+    for (const totem::Action& action : actions) {
+        carry_out(now, action);
+    }
+    parts_.transport.flush();
+    if (parts_.recorder != nullptr) parts_.recorder->quiet(now);
+    expected_ = parts_.ring.next_deadline();
+    for (const totem::Event& event : events) {
+        step(now, event);
+    }
+    settle();
+    return {};
+}
+
+os::Result<void> Driver::watch() {
     started_ = os::now();
     auto added = watch_network();
     if (!added) return added;
@@ -42,11 +69,14 @@ os::Result<void> Driver::start() {
             log_links();
         });
     // What the services sent in this turn goes out with it.
+    if (parts_.recorder != nullptr) {
+        parts_.loop.set_deadline([this] { return parts_.recorder->next_deadline(); },
+                                 [this] { parts_.recorder->quiet(os::now()); });
+    }
     parts_.loop.at_turn_end([this] {
         ++counters_.turns;
         submit();
     });
-    tell(totem::DeadlinePassed{});
     return {};
 }
 
@@ -142,6 +172,13 @@ void Driver::step_all(std::vector<totem::Event>& events) {
 // Tells the core first when this process did not run for a while: what it then thinks of others'
 // silence is worth nothing.
 void Driver::step(base::Instant now, const totem::Event& event) {
+    notice_pause(now);
+    if (parts_.recorder != nullptr) parts_.recorder->note(now, event);
+    parts_.ring.step(now, event, actions_);
+    expected_ = parts_.ring.next_deadline();
+}
+
+void Driver::notice_pause(base::Instant now) {
     if (expected_ && now - *expected_ > kPauseMin) {
         const base::Duration length = now - *expected_;
         ++counters_.pauses;
@@ -151,20 +188,25 @@ void Driver::step(base::Instant now, const totem::Event& event) {
             {.end_ms = os::epoch_ns() / 1'000'000, .length = length});
         if (counters_.recent_pauses.size() > DriverCounters::kPausesMax)
             counters_.recent_pauses.pop_back();
-        parts_.ring.step(now, totem::Paused{.length = length}, actions_);
+        const totem::Event paused = totem::Paused{.length = length};
+        if (parts_.recorder != nullptr) parts_.recorder->note(now, paused);
+        parts_.ring.step(now, paused, actions_);
+        expected_ = parts_.ring.next_deadline();
     }
-    parts_.ring.step(now, event, actions_);
-    expected_ = parts_.ring.next_deadline();
 }
 
 void Driver::submit() {
     submissions_.clear();
-    parts_.streams.take_submissions(parts_.ring.submit_room(), submissions_);
-    if (submissions_.empty()) return;
     const base::Instant now = os::now();
+    notice_pause(now);
+    // Also when nothing is submitted: whose turn it is may have changed.
+    if (parts_.recorder != nullptr) parts_.recorder->note(now, resume::TurnEnded{});
+    parts_.streams.take_submissions(parts_.ring.submit_room(), submissions_);
+    // They follow from what is recorded.
     for (totem::Submitted& submission : submissions_) {
-        step(now, std::move(submission));
+        parts_.ring.step(now, std::move(submission), actions_);
     }
+    expected_ = parts_.ring.next_deadline();
     settle();
 }
 
@@ -172,17 +214,23 @@ void Driver::submit() {
 // actions bring about in turn (a stream that submits its state) is taken at the end of the turn.
 void Driver::settle() {
     if (actions_.empty()) return;
+    const base::Instant now = os::now();
     std::vector<totem::Action> actions;
     actions.swap(actions_);
+    if (parts_.recorder != nullptr) {
+        parts_.recorder->note(now, resume::Settled{});
+        parts_.recorder->before_acting(now);
+    }
     for (const totem::Action& action : actions) {
-        carry_out(action);
+        carry_out(now, action);
     }
     parts_.transport.flush();
+    if (parts_.recorder != nullptr) parts_.recorder->after_acting();
     actions.clear();
     if (actions_.empty()) actions_.swap(actions);  // Keeps the memory.
 }
 
-void Driver::carry_out(const totem::Action& action) {
+void Driver::carry_out(base::Instant now, const totem::Action& action) {
     std::visit(
         Overloaded{
             [&](const totem::SendTo& send) { parts_.transport.queue(send); },
@@ -193,7 +241,7 @@ void Driver::carry_out(const totem::Action& action) {
                 store_began_ = os::now();
                 parts_.ring_ids.store(store.ring);
             },
-            [&](const totem::Deliver& deliver) { parts_.streams.deliver(deliver); },
+            [&](const totem::Deliver& deliver) { parts_.streams.deliver(now, deliver); },
             [&](const totem::InstallConfiguration& install) {
                 if (install.kind == totem::InstallConfiguration::Kind::Regular) {
                     std::string members;
@@ -205,7 +253,7 @@ void Driver::carry_out(const totem::Action& action) {
                                        {"REPRESENTATIVE", install.ring.representative.value()},
                                        {"MEMBERS", members}});
                 }
-                parts_.streams.install(install);
+                parts_.streams.install(now, install);
             },
             [&](const totem::Taken& taken) { parts_.streams.taken(taken); },
             [&](const totem::Left&) { parts_.on_left(); },

@@ -44,6 +44,7 @@ class Driver {
         logging::Log& log;
         std::function<void()> on_left;
         std::function<void()> on_fatal;
+        resume::Recorder* recorder = nullptr;  // None: a death is a crash.
     };
     explicit Driver(Parts parts) : parts_(std::move(parts)) {}
     Driver(const Driver&) = delete;
@@ -55,6 +56,10 @@ class Driver {
     // Registers with the loop and takes the first step. Register it before what writes to the
     // services at the end of a turn: the network goes first.
     os::Result<void> start();
+    // The same, as the member that another process was; `actions` are what is left to do of it,
+    // `events` what this process found.
+    os::Result<void> go_on(const std::vector<totem::Action>& actions,
+                           const std::vector<totem::Event>& events);
 
     // Leaves the ring in order; on_left is called when that is done.
     void leave();
@@ -71,6 +76,7 @@ class Driver {
     [[nodiscard]] base::Instant started() const { return started_; }
 
   private:
+    os::Result<void> watch();
     os::Result<void> watch_network();
     void receive();
     void log_links();
@@ -78,9 +84,10 @@ class Driver {
     void take_stored();
     void step_all(std::vector<totem::Event>& events);
     void step(base::Instant now, const totem::Event& event);
+    void notice_pause(base::Instant now);
     void submit();
     void settle();
-    void carry_out(const totem::Action& action);
+    void carry_out(base::Instant now, const totem::Action& action);
 
     Parts parts_;
     std::vector<totem::Event> events_;

@@ -22,6 +22,7 @@
 #include "common/os/identity.hpp"
 #include "common/os/notify.hpp"
 #include "ringd/config.hpp"
+#include "ringd/continuation.hpp"
 #include "ringd/driver.hpp"
 #include "ringd/obituary_file.hpp"
 #include "ringd/status.hpp"
@@ -35,8 +36,6 @@ constexpr int kNiceWithoutRealTime = -20;
 
 // Time before the process gives up a leave that nobody answers.
 constexpr base::Duration kLeaveMax = std::chrono::seconds(5);
-
-constexpr const char* kObituaryName = "obituary";
 
 // A page fault to disk would hold the token. Refused is no reason to stop. Under a limit it is not
 // asked for: what we allocate later would count, and be refused when we have no privilege any more.
@@ -76,12 +75,16 @@ class Program final : public daemon_start::Program {
   private:
     std::optional<int> open() override;
     void end(int signal) override;
+    void end_for_restart(int signal) override;
     int ended() override;
     std::optional<int> open_ring();
+    std::optional<base::RingId> open_ring_id(const std::string& id_file);
     std::optional<int> open_streams();
     std::optional<int> start_driver();
     void serve_status();
-    void write_obituary();
+    [[nodiscard]] stream::SwitchConfig stream_config() const;
+    void leave_ring();
+    void restart_if_asked();
 
     base::Expected<nlohmann::json, std::string> leave(const nlohmann::json& value);
 
@@ -90,10 +93,15 @@ class Program final : public daemon_start::Program {
     void commit();
 
     int exit_ = EX_OK;  // When the loop stops.
+    bool is_restart_asked_ = false;
+    bool has_left_ = false;
+    // Before all that writes to its memory.
+    ringd::Continuation continuation_{started_, handed_down_};
     std::unique_ptr<transport::NetworkTransport> transport_;
     std::unique_ptr<ringd::RingIdWriter> ring_ids_;
     std::unique_ptr<totem::Ring> ring_;
     std::unique_ptr<stream::StreamServer> streams_;
+    resume::Recorder* recorder_ = nullptr;  // The continuation's.
     std::unique_ptr<ringd::Driver> driver_;
     std::unique_ptr<daemon_start::Reload> reload_;
     std::optional<base::Instant> leave_by_;
@@ -108,15 +116,13 @@ std::optional<int> Program::open() {
     log_.notice("ringd runs", {{"NODE", config_.self->value()},
                                {"CLUSTER", config_.cluster_name},
                                {"FILE", config_.file}});
+    continuation_.ready();
     os::notify_ready();
     return std::nullopt;
 }
 
 int Program::ended() {
-    if (exit_ == EX_OK) {
-        // We left in order: there is nothing to tell. It may be gone already.
-        (void)::unlink(started_.in_private(kObituaryName).c_str());
-    }
+    if (!is_restart_asked_) continuation_.end(has_left_ || exit_ == EX_OK);
     log_.notice("ringd ends", {{"STATUS", exit_}});
     return exit_;
 }
@@ -130,30 +136,19 @@ std::optional<int> Program::open_ring() {
     const std::string state = config::state_folder_of(started_.options, config_.system.state_dir);
     const auto id_file =
         std::filesystem::path(state) / ("ringid_" + std::to_string(config_.self->value()));
-    const auto last_ring = ringd::load_ring_id(id_file);
-    if (!last_ring) {
-        // With the damaged file gone ringd starts above every ring of the past; to do so unasked
-        // would hide a failing disk.
-        log_.error("cannot read the ring id; remove the file if it is damaged",
-                   {{"ERROR", last_ring.error().text()}});
-        return EX_IOERR;
-    }
-    const auto unix_seconds = static_cast<std::uint64_t>(std::time(nullptr));
-    const base::RingId start = last_ring->value_or(ringd::ring_id_without_file(unix_seconds));
-    // To learn now, not in the first gather, that the folder can't be written.
-    if (const auto stored = ringd::store_ring_id(id_file, start); !stored) {
-        log_.error("cannot store ring ids", {{"ERROR", stored.error().text()}});
-        return EX_CANTCREAT;
-    }
+    auto network = ringd::network_config(config_);
+    continuation_.begin(ringd::ring_config(config_, totem::RingConfig{}.packet_bytes_max),
+                        stream_config(), network, key->id());
+    const auto start = continuation_.cores() ? base::RingId{} : open_ring_id(id_file);
+    if (!start) return exit_;
 
-    auto transport =
-        transport::NetworkTransport::create(ringd::network_config(config_), *key, os::now());
+    auto transport = transport::NetworkTransport::create(network, *key, os::now());
     if (!transport) {
         log_.error("cannot open the network", {{"ERROR", transport.error().text()}});
         return EX_OSERR;
     }
     transport_ = std::move(*transport);
-    write_obituary();
+    continuation_.keep(*transport_);
     take_priority(config_, log_);
     // The sockets have their buffers (CAP_NET_ADMIN) and the process its priority.
     if (!daemon_start::confine(started_, {.network = true, .secret = true})) return EX_OSERR;
@@ -163,21 +158,45 @@ std::optional<int> Program::open_ring() {
     }
 
     ring_ids_ = std::make_unique<ringd::RingIdWriter>(id_file);
+    if (auto* former = continuation_.cores()) {
+        ring_ = std::make_unique<totem::Ring>(std::move(former->ring));
+        return std::nullopt;
+    }
     const auto seed =
         static_cast<std::uint64_t>(std::chrono::system_clock::now().time_since_epoch().count()) ^
         (std::uint64_t{config_.self->value()} << 32u);
     ring_ = std::make_unique<totem::Ring>(
-        ringd::ring_config(config_, transport_->packet_bytes_max()), start, seed, os::now());
+        ringd::ring_config(config_, transport_->packet_bytes_max()), *start, seed, os::now());
     return std::nullopt;
 }
 
-void Program::write_obituary() {
-    const auto written =
-        ringd::write_obituary(started_.in_private(kObituaryName), transport_->make_obituary());
-    if (!written) {
-        log_.warning("cannot leave an obituary, others learn of our death by our silence",
-                     {{"ERROR", written.error().text()}});
+// None: logged why, and exit_ says with what to end.
+std::optional<base::RingId> Program::open_ring_id(const std::string& id_file) {
+    const auto last_ring = ringd::load_ring_id(id_file);
+    if (!last_ring) {
+        // With the damaged file gone ringd starts above every ring of the past; to do so unasked
+        // would hide a failing disk.
+        log_.error("cannot read the ring id; remove the file if it is damaged",
+                   {{"ERROR", last_ring.error().text()}});
+        exit_ = EX_IOERR;
+        return std::nullopt;
     }
+    const auto unix_seconds = static_cast<std::uint64_t>(std::time(nullptr));
+    const base::RingId start = last_ring->value_or(ringd::ring_id_without_file(unix_seconds));
+    // To learn now, not in the first gather, that the folder can't be written.
+    if (const auto stored = ringd::store_ring_id(id_file, start); !stored) {
+        log_.error("cannot store ring ids", {{"ERROR", stored.error().text()}});
+        exit_ = EX_CANTCREAT;
+        return std::nullopt;
+    }
+    return start;
+}
+
+stream::SwitchConfig Program::stream_config() const {
+    return {.self = *config_.self,
+            .retention_bytes_max = config_.flow.retained_bytes_max,
+            .retention_bytes_hard = config_.flow.retained_bytes_max * 2,
+            .grace = config_.flow.service_grace};
 }
 
 base::Expected<void, std::string> Program::prepare(const config::Loaded& next) {
@@ -189,10 +208,10 @@ base::Expected<void, std::string> Program::prepare(const config::Loaded& next) {
 }
 
 void Program::commit() {
-    auto ring = ringd::ring_config(config_, transport_->packet_bytes_max());
+    const auto ring = ringd::ring_config(config_, transport_->packet_bytes_max());
     const auto changed = driver_->reconfigure(
         [this](std::vector<totem::Event>& events) { transport_->commit(os::now(), events); },
-        {.peers = std::move(ring.peers)}, {.settings = ring});
+        {.peers = ring.peers}, {.settings = ring});
     if (!changed) {
         // The old sockets are gone and the new ones are not watched.
         log_.error("cannot watch the network after a reload", {{"ERROR", changed.error().text()}});
@@ -203,7 +222,12 @@ void Program::commit() {
     streams_->set_limits({.retained_bytes_max = config_.flow.retained_bytes_max,
                           .retained_bytes_hard = config_.flow.retained_bytes_max * 2,
                           .grace = config_.flow.service_grace});
-    write_obituary();
+    continuation_.keep(*transport_);
+    // It could be read when the reload was prepared. Else there is nothing to go on from.
+    const auto key = ringd::cluster_key(config_);
+    // While the key before is opened for others the file does not say all.
+    continuation_.settings_changed(ring, ringd::network_config(config_), key ? key->id() : 0,
+                                   transport_->other_key_kept_until().value_or(os::now()));
 }
 
 void Program::end(int signal) {
@@ -211,10 +235,34 @@ void Program::end(int signal) {
         loop().stop();  // Asked twice: at once.
         return;
     }
-    os::notify_stopping();
     log_.notice("leaving the ring", {{"SIGNAL", signal}});
+    leave_ring();
+}
+
+void Program::leave_ring() {
+    os::notify_stopping();
     leave_by_ = os::now() + kLeaveMax;
     driver_->leave();
+}
+
+// At the end of the turn, when nothing waits to be done.
+void Program::end_for_restart(int signal) {
+    if (leave_by_) return;
+    log_.notice("ending to be started again", {{"SIGNAL", signal}});
+    is_restart_asked_ = true;
+}
+
+void Program::restart_if_asked() {
+    if (!is_restart_asked_ || leave_by_) return;
+    exit_ = os::kExitRestart;
+    if (continuation_.finish()) {
+        os::notify_stopping();
+        loop().stop();
+        return;
+    }
+    log_.notice("no settled member, or nobody keeps its state: leaving the ring");
+    is_restart_asked_ = false;
+    leave_ring();
 }
 
 // {"killed_by": 3, "reason": "…"}, or {} for a shutdown: the node's last order. Whoever runs the
@@ -222,7 +270,6 @@ void Program::end(int signal) {
 base::Expected<nlohmann::json, std::string> Program::leave(const nlohmann::json& value) {
     if (!value.is_object()) return base::fail(std::string("value: needs an object"));
     if (leave_by_) return value;
-    os::notify_stopping();
     if (value.contains("killed_by")) {
         log_.error(
             "killed by a node of the cluster, leaving the ring",
@@ -231,8 +278,7 @@ base::Expected<nlohmann::json, std::string> Program::leave(const nlohmann::json&
     } else {
         log_.notice("the node is shut down, leaving the ring");
     }
-    leave_by_ = os::now() + kLeaveMax;
-    driver_->leave();
+    leave_ring();
     return value;
 }
 
@@ -244,15 +290,15 @@ std::optional<int> Program::open_streams() {
     const uid_t own_uid = ::geteuid();
     const auto group = os::group_id(config_.system.group);
     stream::StreamServer::Options stream_options{
-        .config = {.self = *config_.self,
-                   .retention_bytes_max = config_.flow.retained_bytes_max,
-                   .retention_bytes_hard = config_.flow.retained_bytes_max * 2,
-                   .grace = config_.flow.service_grace},
+        .config = stream_config(),
         .may_connect = [own_uid, group](const zmtp::PeerCredentials& peer) {
             return peer.uid == 0 || peer.uid == own_uid ||
                    (group && (peer.gid == *group ||
                               std::ranges::find(peer.groups, *group) != peer.groups.end()));
         }};
+    if (auto* former = continuation_.cores()) {
+        stream_options.restored.emplace(std::move(former->streams));
+    }
     auto streams =
         stream::StreamServer::create(loop(), std::move(*listener), std::move(stream_options), log_);
     if (!streams) {
@@ -260,6 +306,8 @@ std::optional<int> Program::open_streams() {
         return EX_OSERR;
     }
     streams_ = std::move(*streams);
+    recorder_ = continuation_.record(*ring_, streams_->core());
+    if (recorder_ != nullptr) streams_->record_in(*recorder_);
     return std::nullopt;
 }
 
@@ -271,18 +319,33 @@ std::optional<int> Program::start_driver() {
         .streams = *streams_,
         .ring_ids = *ring_ids_,
         .log = log_,
-        .on_left = [this] { loop().stop(); },
+        .on_left =
+            [this] {
+                has_left_ = true;
+                loop().stop();
+            },
         .on_fatal =
             [this] {
                 exit_ = EX_IOERR;
                 loop().stop();
             },
+        .recorder = recorder_,
     });
-    if (const auto driving = driver_->start(); !driving) {
+    const auto driving = [this] {
+        const auto* former = continuation_.cores();
+        if (former == nullptr) return driver_->start();
+        std::vector<totem::Event> found{
+            totem::PacketBytesChanged{.packet_bytes_max = transport_->packet_bytes_max()}};
+        transport_->tell_links(found);
+        return driver_->go_on(former->actions, found);
+    }();
+    if (!driving) {
         log_.error("cannot start", {{"ERROR", driving.error().text()}});
         return EX_OSERR;
     }
+    continuation_.went_on();
     streams_->start();
+    loop().at_turn_end([this] { restart_if_asked(); });
     // A leave that nobody answers ends all the same.
     loop().set_deadline([this] { return leave_by_; }, [this] { loop().stop(); });
     return std::nullopt;
@@ -292,11 +355,13 @@ void Program::serve_status() {
     status_->on_get("status", [this] {
         auto json = ringd::status_json(*ring_, *transport_, *driver_, config_, os::now());
         json["channels"] = ringd::channels_json(streams_->status());
+        json["resume"] = ringd::resume_json(continuation_.status());
         return json;
     });
     status_->on_get("counters", [this] {
         auto json = ringd::counters_json(*ring_, *transport_, *driver_, config_);
         json["stream"] = ringd::stream_counters_json(streams_->status());
+        json["journal"] = ringd::journal_counters_json(continuation_.status().journal);
         return json;
     });
     status_->on_get("trace", [this] { return ringd::trace_json(*ring_, os::now()); });

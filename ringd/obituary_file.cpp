@@ -22,7 +22,12 @@ os::Result<void> write_obituary(const std::string& path, const transport::Obitua
                              os::Existing::Replace);
 }
 
+std::string withheld_mark(const std::string& path) {
+    return path + ".withheld";
+}
+
 os::Result<std::size_t> send_obituary_file(const std::string& path) {
+    if (::access(withheld_mark(path).c_str(), F_OK) == 0) return std::size_t{0};
     std::ifstream file(path, std::ios::binary);
     if (!file) {
         if (errno == ENOENT) return std::size_t{0};

@@ -13,8 +13,12 @@ namespace ringd {
 // eyes of our peers.
 os::Result<void> write_obituary(const std::string& path, const transport::Obituary& obituary);
 
+// While this file is there, who was left behind has a state from which the next process can go on,
+// and tells of the death if it does not (continuation.hpp).
+[[nodiscard]] std::string withheld_mark(const std::string& path);
+
 // Sends what the file holds, and removes it: an obituary is of one life. No file is no error: there
-// is nobody to mourn. Gives how many packets were sent.
+// is nobody to mourn. Withheld: nothing happens. Gives how many packets were sent.
 os::Result<std::size_t> send_obituary_file(const std::string& path);
 
 }  // namespace ringd

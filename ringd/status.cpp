@@ -315,4 +315,23 @@ json stream_counters_json(const stream::Status& status) {
             {"refused", counters.refused}};
 }
 
+json resume_json(const ContinuationStatus& status) {
+    json result = {
+        {"ready", status.is_recording}, {"settled", status.is_settled},
+        {"resumed", status.resumed},    {"last_pause_ms", nullptr},
+        {"refused", nullptr},           {"state_bytes", status.journal.checkpoint_bytes_last}};
+    if (status.last_pause) result["last_pause_ms"] = milliseconds(*status.last_pause);
+    if (!status.refused.empty()) result["refused"] = status.refused;
+    return result;
+}
+
+json journal_counters_json(const resume::RecorderCounters& counters) {
+    return {{"inputs", counters.inputs},
+            {"input_bytes", counters.input_bytes},
+            {"commits", counters.commits},
+            {"checkpoints", counters.checkpoints},
+            {"checkpoint_bytes", counters.checkpoint_bytes},
+            {"too_large", counters.too_large}};
+}
+
 }  // namespace ringd

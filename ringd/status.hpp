@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 
 #include "common/config/cluster_config.hpp"
+#include "ringd/continuation.hpp"
 #include "ringd/driver.hpp"
 #include "ringd/stream/status.hpp"
 #include "ringd/totem/ring.hpp"
@@ -30,5 +31,9 @@ namespace ringd {
 // The channels of the stream and the services on them, for the status.
 [[nodiscard]] nlohmann::json channels_json(const stream::Status& status);
 [[nodiscard]] nlohmann::json stream_counters_json(const stream::Status& status);
+
+// Whether a death would be noticed, and how often it was not.
+[[nodiscard]] nlohmann::json resume_json(const ContinuationStatus& status);
+[[nodiscard]] nlohmann::json journal_counters_json(const resume::RecorderCounters& counters);
 
 }  // namespace ringd

@@ -49,22 +49,36 @@ class ArchiveWriter {
   public:
     static constexpr bool kReads = false;
 
+    ArchiveWriter() = default;
+    // Into memory of the caller's, which outlives the writer; what does not fit is only counted.
+    explicit ArchiveWriter(std::span<std::byte> into) : into_(into), is_into_(true) {}
+
     template <class... Ts>
     void operator()(const Ts&... values) {
         (write(values), ...);
     }
 
+    // Needs: no memory was given.
     [[nodiscard]] const std::vector<std::byte>& bytes() const { return bytes_; }
     [[nodiscard]] std::vector<std::byte> take() && { return std::move(bytes_); }
     // Forgets what was written and keeps the memory.
     void clear() { bytes_.clear(); }
 
+    // Bytes of all that was written, or would have been: then they are more than were given.
+    [[nodiscard]] std::size_t size() const { return is_into_ ? used_ : bytes_.size(); }
+
   private:
     void raw(const void* from, std::size_t count) {
+        if (is_into_) {
+            if (count > 0 && used_ <= into_.size() && count <= into_.size() - used_)
+                std::memcpy(into_.data() + used_, from, count);
+            used_ += count;
+            return;
+        }
         const auto* first = static_cast<const std::byte*>(from);
         bytes_.insert(bytes_.end(), first, first + count);
     }
-    void size(std::size_t count) { write(static_cast<std::uint64_t>(count)); }
+    void write_size(std::size_t count) { write(static_cast<std::uint64_t>(count)); }
 
     template <Number T>
     void write(const T& value) {
@@ -83,15 +97,15 @@ class ArchiveWriter {
         write(value.time_since_epoch().count());
     }
     void write(const Buffer& value) {
-        size(value.size());
+        write_size(value.size());
         if (!value.empty()) raw(value.data(), value.size());
     }
     void write(const std::string& value) {
-        size(value.size());
+        write_size(value.size());
         raw(value.data(), value.size());
     }
     void write(const std::vector<std::byte>& value) {
-        size(value.size());
+        write_size(value.size());
         raw(value.data(), value.size());
     }
     template <class T>
@@ -127,7 +141,7 @@ class ArchiveWriter {
     }
     template <class... Ts>
     void write(const std::variant<Ts...>& value) {
-        size(value.index());
+        write_size(value.index());
         std::visit([this](const auto& which) { write(which); }, value);
     }
     template <class T>
@@ -140,12 +154,15 @@ class ArchiveWriter {
     void write(const T& value) { archive(*this, const_cast<T&>(value)); }
     template <class Container>
     void write_all(const Container& values) {
-        size(values.size());
+        write_size(values.size());
         for (const auto& value : values)
             write(value);
     }
 
     std::vector<std::byte> bytes_;
+    std::span<std::byte> into_;
+    std::size_t used_ = 0;
+    bool is_into_ = false;
 };
 
 class ArchiveReader {

@@ -113,6 +113,7 @@ struct System {
     std::string user = "halo";
     std::string group = "halo";
     bool sandbox = true;
+    bool resume = true;  // ringd goes on where it was killed.
 };
 
 struct Quorum {

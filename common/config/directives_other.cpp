@@ -147,6 +147,9 @@ constexpr auto kDirectives = std::to_array<Directive>({
     text("halo.group", "halo", Reload::Start, "The group that the daemons have in common."),
     on_off("halo.sandbox", "yes", Reload::Start,
            "Daemons refuse themselves the system calls that they have no need for."),
+    on_off("halo.resume", "yes", Reload::Start,
+           "A ringd that was killed, or ended to be started again, goes on as the same member: the "
+           "ring does not notice. Off: its death is a crash, and costs nothing before."),
 
     no_effect("resources.watchdog_device", kNoWatchdog),
     no_effect("resources.watchdog_timeout", kNoWatchdog),

@@ -293,6 +293,7 @@ System read_system(const Values& system, const Values& halo) {
     result.user = halo.text("user", result.user);
     result.group = halo.text("group", result.group);
     result.sandbox = halo.is_on("sandbox", true);
+    result.resume = halo.is_on("resume", true);
     return result;
 }
 

@@ -21,8 +21,9 @@ int Program::run() {
         return EX_OSERR;
     }
     loop_ = std::make_unique<os::EventLoop>(std::move(*loop));
-    auto signals = os::SignalFd::create(*loop_, {SIGTERM, SIGINT, SIGQUIT, SIGHUP, SIGUSR1},
-                                        [this](int signal) { on_signal(signal); });
+    auto signals =
+        os::SignalFd::create(*loop_, {SIGTERM, SIGINT, SIGQUIT, SIGHUP, SIGUSR1, SIGUSR2},
+                             [this](int signal) { on_signal(signal); });
     if (!signals) {
         log_.error("cannot start", {{"ERROR", signals.error().text()}});
         return EX_OSERR;
@@ -47,6 +48,8 @@ void Program::on_signal(int signal) {
     } else if (signal == SIGUSR1) {
         set_debug(!log_.is_debug());
         log_.notice("debug lines switched", {{"DEBUG", log_.is_debug()}});
+    } else if (signal == SIGUSR2) {
+        end_for_restart(signal);
     } else {
         end(signal);
     }

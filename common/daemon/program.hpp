@@ -35,6 +35,8 @@ class Program {
     virtual std::optional<int> open() = 0;
     // SIGTERM, SIGINT or SIGQUIT. Tells the service manager and stops the loop.
     virtual void end(int signal);
+    // SIGUSR2: to be started again. As end(), for a daemon that leaves its state in any case.
+    virtual void end_for_restart(int signal) { end(signal); }
     // After the loop: what is kept for the next start. Gives the exit status.
     virtual int ended() = 0;
 

@@ -6,4 +6,7 @@ namespace os {
 // A node of the cluster killed this one: the whole node stops, and is not started again by itself.
 inline constexpr int kExitKilled = 81;
 
+// Asked to end so that it is started again: its state is left for the next process.
+inline constexpr int kExitRestart = 82;
+
 }  // namespace os

@@ -36,7 +36,7 @@ void notify_status(const std::string& text) {
 
 Result<void> store_descriptor(const std::string& name, int fd) {
     forget_descriptor(name);
-    const std::string state = "FDSTORE=1\nFDNAME=" + name;
+    const std::string state = "FDSTORE=1\nFDPOLL=0\nFDNAME=" + name;
     const int told = ::sd_pid_notify_with_fds(0, 0, state.c_str(), &fd, 1);
     if (told < 0) return base::fail(Error{.what = "store descriptor " + name, .code = -told});
     if (told == 0)

@@ -16,7 +16,8 @@ void notify_reloading();
 void notify_status(const std::string& text);
 
 // Keeps a duplicate of `fd` under `name` for our next life, which finds it in HandedDown. A name of
-// letters, digits, '-' and '_', at most 255. An older one of the same name is replaced.
+// letters, digits, '-' and '_', at most 255. An older one of the same name is replaced. It is kept
+// whatever happens to it: a socket may have an error that is ours to read.
 Result<void> store_descriptor(const std::string& name, int fd);
 void forget_descriptor(const std::string& name);
 

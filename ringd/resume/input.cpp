@@ -53,4 +53,31 @@ void encode_input(const Input& input, base::ArchiveWriter& writer) {
     writer(input);
 }
 
+std::span<const std::byte> encode_input(base::Instant now, const totem::Event& event,
+                                        base::ArchiveWriter& writer) {
+    static_assert(std::is_same_v<std::variant_alternative_t<0, Input::What>, totem::Event>);
+    static_assert(
+        std::is_same_v<std::variant_alternative_t<0, totem::Event>, totem::PacketArrived>);
+    const auto* arrived = std::get_if<totem::PacketArrived>(&event);
+    if (arrived == nullptr) {
+        writer(now, std::uint64_t{0}, event);
+        return {};
+    }
+    writer(now, std::uint64_t{0}, std::uint64_t{0}, arrived->from, arrived->link,
+           static_cast<std::uint64_t>(arrived->packet.size()));
+    return arrived->packet.bytes();
+}
+
+std::span<const std::byte> encode_input(base::Instant now, const Input::What& what,
+                                        base::ArchiveWriter& writer) {
+    const auto* said = std::get_if<ServiceFrame>(&what);
+    if (said == nullptr) {
+        writer(now, what);
+        return {};
+    }
+    writer(now, static_cast<std::uint64_t>(what.index()), said->from,
+           static_cast<std::uint64_t>(said->frame.size()));
+    return said->frame.bytes();
+}
+
 }  // namespace resume

@@ -38,16 +38,23 @@ struct Settled {
     template <class A>
     void archive(A&) {}
 };
-// The stream submits what the ring has room for, and its frames go out.
+// The stream submits what the ring has room for.
 struct TurnEnded {
     template <class A>
     void archive(A&) {}
 };
 
+// What the stream has for its services is on its way to them.
+struct OutputsTaken {
+    template <class A>
+    void archive(A&) {}
+};
+
 struct Input {
+    using What = std::variant<totem::Event, ServiceFrame, ServiceClosed, StreamDeadline, Settled,
+                              TurnEnded, OutputsTaken>;
     base::Instant now{};
-    std::variant<totem::Event, ServiceFrame, ServiceClosed, StreamDeadline, Settled, TurnEnded>
-        what;
+    What what;
 
     template <class A>
     void archive(A& a) {
@@ -59,5 +66,11 @@ struct Input {
 [[nodiscard]] std::optional<Input> decode_input(std::span<const std::byte> bytes);
 // Appended to what the writer holds.
 void encode_input(const Input& input, base::ArchiveWriter& writer);
+// The same in two parts: what the writer gets, and after it what they give, which is the input's
+// own memory.
+[[nodiscard]] std::span<const std::byte> encode_input(base::Instant now, const totem::Event& event,
+                                                      base::ArchiveWriter& writer);
+[[nodiscard]] std::span<const std::byte> encode_input(base::Instant now, const Input::What& what,
+                                                      base::ArchiveWriter& writer);
 
 }  // namespace resume

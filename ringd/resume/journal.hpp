@@ -18,7 +18,8 @@
 
 namespace resume {
 
-// Must be equal for a memory to be of use: same build, same boot, same settings.
+// Must be equal for a memory to be of use: same build, same boot, same settings. Another build may
+// step the same inputs in another way, but reads a checkpoint without inputs.
 struct Stamp {
     std::uint64_t build = 0;
     std::uint64_t boot = 0;
@@ -30,7 +31,8 @@ struct Stamp {
 enum class Unusable : std::uint8_t {
     Empty,         // Nothing was ever committed, or it was wiped.
     OtherLayout,   // Not ours, another version of it, or another size.
-    OtherStamp,    // Another build, boot or other settings.
+    OtherStamp,    // Of another boot or other settings.
+    OtherBuild,    // Inputs are left, and another build took them.
     NotMember,     // The process died while its ring was being formed.
     Damaged,       // A length or a checksum is wrong.
     TooOld,        // Written longer ago than its peers wait.
@@ -50,16 +52,30 @@ class Journal {
     // outlives the journal.
     Journal(std::span<std::byte> memory, const Stamp& stamp);
 
-    // `state` and no input. False: it does not fit, and there is nothing to go on from until a
-    // smaller one does.
-    bool checkpoint(base::Instant now, std::span<const std::byte> state);
+    // Of a process that goes on from what is in the memory: that counts until the first checkpoint,
+    // which is of this build. Needs: read() has just given it, for the same stamp.
+    [[nodiscard]] static Journal beside(std::span<std::byte> memory, const Stamp& stamp);
 
-    // False: the half is full: a checkpoint is due, after done().
-    [[nodiscard]] bool append(std::span<const std::byte> input);
+    // Where the next checkpoint's state is to be written; then it counts, without an input. False:
+    // it needs more bytes than that, and there is nothing to go on from until a smaller one fits.
+    [[nodiscard]] std::span<std::byte> room_for_state();
+    bool checkpoint(base::Instant now, std::size_t state_bytes);
+
+    // An input in two parts, so that what it brings is copied once. False: the half is full: a
+    // checkpoint is due, after done().
+    [[nodiscard]] bool append(std::span<const std::byte> head,
+                              std::span<const std::byte> body = {});
     // All that was appended counts from here on, `now`.
     void commit(base::Instant now);
     // What the committed inputs brought about was carried out.
     void done();
+
+    // The process lives and has nothing to commit: what is left is no older than `now`.
+    void touch(base::Instant now);
+
+    // For inputs, in bytes: taken since the checkpoint, and left. Needs: is_valid().
+    [[nodiscard]] std::size_t used() const { return used_; }
+    [[nodiscard]] std::size_t room() const;
 
     // There is nothing to go on from until the next checkpoint.
     void invalidate();
@@ -71,6 +87,7 @@ class Journal {
         std::span<const std::byte> state;
         std::vector<std::span<const std::byte>> inputs;
         std::size_t inputs_done = 0;  // So many of them are done with.
+        base::Instant at{};           // Of the last commit, checkpoint or touch.
     };
     // Looks at what another process left and counts the try. Gives spans into the memory.
     [[nodiscard]] static base::Expected<Left, Unusable> read(std::span<std::byte> memory,
@@ -81,12 +98,17 @@ class Journal {
     struct Header;
     struct Half;
 
+    struct Beside {};
+    Journal(Beside, std::span<std::byte> memory, const Stamp& stamp)
+        : memory_(memory), build_(stamp.build) {}
     [[nodiscard]] static std::size_t half_bytes(std::size_t memory_bytes);
     [[nodiscard]] static std::size_t offset_of(std::size_t memory_bytes, std::size_t half);
 
     std::span<std::byte> memory_;
+    std::uint64_t build_ = 0;
     std::size_t active_ = 0;
     std::size_t used_ = 0;  // Of the active half, with what is appended and does not count yet.
+    std::size_t committed_ = 0;
     bool is_valid_ = false;
 };
 

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "common/base/archive_shape.hpp"
 #include "common/base/invariant.hpp"
 
 namespace stream {
@@ -167,6 +168,12 @@ std::optional<Switch> Switch::restore(const SwitchConfig& config, base::ArchiveR
     restored.archive(reader);
     if (!reader.ok()) return std::nullopt;
     return restored;
+}
+
+std::uint64_t Switch::layout() {
+    base::ArchiveShape shape;
+    Switch(SwitchConfig{.self = base::NodeId{1}}).archive(shape);
+    return shape.hash();
 }
 
 std::vector<ConnectionId> Switch::connections() const {

@@ -101,6 +101,8 @@ class Switch {
 
     // What is to be sent to and done with connections, in order. Appends. Ask once a turn.
     void take_outputs(std::vector<Output>& outputs);
+    // Some came up since then.
+    [[nodiscard]] bool has_outputs() const { return !outputs_.empty(); }
 
     [[nodiscard]] Status status() const;
 
@@ -111,6 +113,8 @@ class Switch {
     // what is gone.
     [[nodiscard]] static std::optional<Switch> restore(const SwitchConfig& config,
                                                        base::ArchiveReader& reader);
+    // Of those bytes: who gives another number can't read them (common/base/archive_shape.hpp).
+    [[nodiscard]] static std::uint64_t layout();
     [[nodiscard]] std::vector<ConnectionId> connections() const;
 
   private:

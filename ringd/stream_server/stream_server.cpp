@@ -20,7 +20,17 @@ zmtp::ServerConnectionId server_id(ConnectionId id) {
 }  // namespace
 
 StreamServer::StreamServer(os::EventLoop& loop, Options options, logging::Log& log)
-    : loop_(loop), options_(std::move(options)), log_(log), switch_(options_.config) {}
+    : loop_(loop), options_(std::move(options)), log_(log), switch_(options_.config) {
+    if (!options_.restored) return;
+    switch_ = std::move(*options_.restored);
+    options_.restored.reset();
+    const base::Instant now = os::now();
+    for (const ConnectionId connection : switch_.connections()) {
+        switch_.closed(now, connection);
+    }
+    std::vector<Output> nobody_hears;
+    switch_.take_outputs(nobody_hears);
+}
 
 os::Result<std::unique_ptr<StreamServer>> StreamServer::create(os::EventLoop& loop,
                                                                zmtp::Listener listener,
@@ -34,17 +44,19 @@ os::Result<std::unique_ptr<StreamServer>> StreamServer::create(os::EventLoop& lo
         {.connected = [self](auto id, const auto& peer) { return self->connected(id, peer); },
          .message =
              [self](auto id, base::Buffer frame) {
-                 self->switch_.frame(os::now(), switch_id(id), frame);
+                 const base::Instant now = os::now();
+                 self->note(now, resume::ServiceFrame{.from = switch_id(id), .frame = frame});
+                 self->switch_.frame(now, switch_id(id), frame);
              },
          .closed =
              [self](auto id, const std::string& reason) {
                  self->log_.debug("service connection ended", {{"REASON", reason}});
-                 self->switch_.closed(os::now(), switch_id(id));
+                 self->closed(switch_id(id));
              },
          .process_ended =
              [self](auto id) {
                  self->server_->close(id);
-                 self->switch_.closed(os::now(), switch_id(id));
+                 self->closed(switch_id(id));
              }});
     if (!server) return base::fail(server.error());
     made->server_ = std::move(*server);
@@ -53,7 +65,11 @@ os::Result<std::unique_ptr<StreamServer>> StreamServer::create(os::EventLoop& lo
 
 void StreamServer::start() {
     loop_.set_deadline([this] { return switch_.next_deadline(); },
-                       [this] { switch_.deadline_passed(os::now()); });
+                       [this] {
+                           const base::Instant now = os::now();
+                           note(now, resume::StreamDeadline{});
+                           switch_.deadline_passed(now);
+                       });
     loop_.at_turn_end([this] { carry_out(); });
 }
 
@@ -66,12 +82,22 @@ bool StreamServer::connected(zmtp::ServerConnectionId, const zmtp::PeerCredentia
     return false;
 }
 
-void StreamServer::install(const totem::InstallConfiguration& configuration) {
-    switch_.install(os::now(), configuration);
+void StreamServer::note(base::Instant now, const resume::Input::What& what) {
+    if (recorder_ != nullptr) recorder_->note(now, what);
 }
 
-void StreamServer::deliver(const totem::Deliver& delivered) {
-    switch_.deliver(os::now(), delivered);
+void StreamServer::closed(ConnectionId connection) {
+    const base::Instant now = os::now();
+    note(now, resume::ServiceClosed{.connection = connection});
+    switch_.closed(now, connection);
+}
+
+void StreamServer::install(base::Instant now, const totem::InstallConfiguration& configuration) {
+    switch_.install(now, configuration);
+}
+
+void StreamServer::deliver(base::Instant now, const totem::Deliver& delivered) {
+    switch_.deliver(now, delivered);
 }
 
 void StreamServer::taken(const totem::Taken& taken) {
@@ -85,6 +111,11 @@ void StreamServer::take_submissions(std::size_t room, std::vector<totem::Submitt
 void StreamServer::carry_out() {
     outputs_.clear();
     switch_.take_outputs(outputs_);
+    if (recorder_ != nullptr && !outputs_.empty()) {
+        const base::Instant now = os::now();
+        recorder_->note(now, resume::OutputsTaken{});
+        recorder_->before_acting(now);
+    }
     for (const Output& output : outputs_) {
         std::visit(Overloaded{[&](const SendFrame& frame) { send(frame); },
                               [&](const CloseConnection& close) {
@@ -93,6 +124,7 @@ void StreamServer::carry_out() {
                    output);
     }
     server_->flush();
+    if (recorder_ != nullptr) recorder_->quiet(os::now());
 }
 
 void StreamServer::send(const SendFrame& frame) {
@@ -101,7 +133,7 @@ void StreamServer::send(const SendFrame& frame) {
         // Without a gap or not at all: what it lacks is nowhere kept.
         log_.info("observer does not read, ending it", {{"BYTES", server_->queued_bytes(to)}});
         server_->close(to);
-        switch_.closed(os::now(), frame.to);
+        closed(frame.to);
         return;
     }
     // Not taken: the connection is going, and closed() will tell.

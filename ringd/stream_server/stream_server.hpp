@@ -10,6 +10,7 @@
 #include "common/log/rate_limit.hpp"
 #include "common/os/event_loop.hpp"
 #include "common/zmtp/server.hpp"
+#include "ringd/resume/recorder.hpp"
 #include "ringd/stream/switch.hpp"
 
 namespace stream {
@@ -21,18 +22,23 @@ class StreamServer {
         // Who may attach at all, as the kernel says who it is. Services change what all nodes see,
         // so they are trusted daemons; observers read all that is said.
         std::function<bool(const zmtp::PeerCredentials&)> may_connect;
+        // What another process left: its connections are gone. Else nobody is attached.
+        std::optional<Switch> restored = {};
     };
     static os::Result<std::unique_ptr<StreamServer>> create(os::EventLoop& loop,
                                                             zmtp::Listener listener,
                                                             Options options, logging::Log& log);
+
+    // From now on what comes in is noted before it counts. Outlives the server.
+    void record_in(resume::Recorder& recorder) { recorder_ = &recorder; }
 
     // Registers what has to happen at the end of each turn: call it after Driver::start(), so that
     // the network goes first.
     void start();
 
     // From the ring, in the order of its actions.
-    void install(const totem::InstallConfiguration& configuration);
-    void deliver(const totem::Deliver& delivered);
+    void install(base::Instant now, const totem::InstallConfiguration& configuration);
+    void deliver(base::Instant now, const totem::Deliver& delivered);
     void taken(const totem::Taken& taken);
 
     // For the ring: at most `room` bytes (see Switch). Appends.
@@ -42,10 +48,13 @@ class StreamServer {
     void set_limits(const SwitchLimits& limits) { switch_.set_limits(limits); }
 
     [[nodiscard]] Status status() const { return switch_.status(); }
+    [[nodiscard]] const Switch& core() const { return switch_; }
 
   private:
     StreamServer(os::EventLoop& loop, Options options, logging::Log& log);
     bool connected(zmtp::ServerConnectionId id, const zmtp::PeerCredentials& peer);
+    void note(base::Instant now, const resume::Input::What& what);
+    void closed(ConnectionId connection);
     void carry_out();
     void send(const SendFrame& frame);
 
@@ -55,6 +64,7 @@ class StreamServer {
     logging::RateLimit refusals_;
     Switch switch_;
     std::unique_ptr<zmtp::Server> server_;
+    resume::Recorder* recorder_ = nullptr;
     std::vector<Output> outputs_;
 };
 

@@ -76,9 +76,9 @@ struct Core {
     // But for what it only tells people, and for what the node is configured to be.
     template <class A>
     void archive(A& a) {
-        a(static_cast<RingSettings&>(config), prng, now, detector, connectivity, assemblies,
-          told_links, installed, ring_seq_max, stored, failed_attempts, queue, taken_told, window,
-          next_part_id, last_gather);
+        a(static_cast<RingSettings&>(config), config.packet_bytes_max, prng, now, detector,
+          connectivity, assemblies, told_links, installed, ring_seq_max, stored, failed_attempts,
+          queue, taken_told, window, next_part_id, last_gather);
     }
 };
 

@@ -33,6 +33,8 @@ class Ring {
     // that was archived.
     [[nodiscard]] static std::optional<Ring> restore(const RingConfig& config,
                                                      base::ArchiveReader& reader);
+    // Of those bytes: who gives another number can't read them (common/base/archive_shape.hpp).
+    [[nodiscard]] static std::uint64_t layout();
     // What the driver has to know first: the actions that it had carried out.
     void tell_paths(std::vector<Action>& actions) const;
 

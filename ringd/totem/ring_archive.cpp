@@ -1,5 +1,6 @@
 // A member's state as bytes and back.
 #include "common/base/archive.hpp"
+#include "common/base/archive_shape.hpp"
 #include "common/base/invariant.hpp"
 #include "ringd/totem/ring.hpp"
 
@@ -30,6 +31,15 @@ std::optional<Ring> Ring::restore(const RingConfig& config, base::ArchiveReader&
     ring.core_.stats.operational_since = core.now;
     ring.state_ = std::move(operational);
     return ring;
+}
+
+std::uint64_t Ring::layout() {
+    RingConfig config;
+    config.self = base::NodeId{1};
+    const Ring ring(config, {}, 0, Instant{});
+    base::ArchiveShape shape;
+    shape(ring.core_.self, ring.core_, Operational{}, ring.rows_changed_, ring.generation_seen_);
+    return shape.hash();
 }
 
 void Ring::tell_paths(std::vector<Action>& actions) const {

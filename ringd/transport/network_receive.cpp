@@ -237,6 +237,16 @@ void NetworkTransport::read_errors(base::Instant now, Link& link,
     });
 }
 
+void NetworkTransport::tell_links(std::vector<totem::Event>& events) {
+    look_at_links(events);
+    for (const Link& link : links_) {
+        if (!link.is_usable) continue;  // That was a change, and is told.
+        events.emplace_back(totem::PeerEvidence{.peer = base::kNoNode,
+                                                .link = link.config.link,
+                                                .kind = totem::PeerEvidence::Kind::LinkBack});
+    }
+}
+
 void NetworkTransport::look_at_links(std::vector<totem::Event>& events) {
     std::vector<SocketAddress> addresses;
     for (const Link& link : links_) {

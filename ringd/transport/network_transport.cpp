@@ -32,8 +32,9 @@ bool has_rdma(const NetworkConfig& config) {
 NetworkTransport::NetworkTransport(const NetworkConfig& config, const ClusterKey& key)
     : self_(config.self),
       block_unlisted_(config.block_unlisted),
-      channel_(config.self, config.suite, key, SecureChannel::new_incarnation(),
-               SecureChannel::random_counter()),
+      channel_(config.self, config.suite, key,
+               config.left ? config.left->incarnation : SecureChannel::new_incarnation(),
+               config.left ? config.left->counter : SecureChannel::random_counter()),
       memory_(has_rdma(config) ? kSendBytesRdma : kSendBytes) {}
 
 os::Result<std::unique_ptr<NetworkTransport>> NetworkTransport::create(const NetworkConfig& config,
@@ -52,6 +53,11 @@ os::Result<std::unique_ptr<NetworkTransport>> NetworkTransport::create(const Net
     // Without netlink (a sandbox may deny it) links are judged by their heartbeats alone.
     if (auto watch = LinkWatch::create()) made->watch_ = std::move(*watch);
     made->configure_peers(now, config.peers);
+    if (config.memory != nullptr && config.left) {
+        made->channel_.go_on_in(*config.memory, *config.left);
+    } else if (config.memory != nullptr) {
+        made->channel_.remember_in(*config.memory);
+    }
     return made;
 }
 
@@ -194,6 +200,15 @@ Obituary NetworkTransport::make_obituary() {
         }
     }
     return obituary;
+}
+
+std::vector<std::pair<totem::LinkId, int>> NetworkTransport::lasting_sockets() const {
+    std::vector<std::pair<totem::LinkId, int>> sockets;
+    for (const Link& link : links_) {
+        if (link.config.kind != LinkKind::Udp) continue;
+        sockets.emplace_back(link.config.link, link.port->descriptors().front());
+    }
+    return sockets;
 }
 
 std::vector<int> NetworkTransport::descriptors() const {

@@ -52,6 +52,10 @@ struct NetworkConfig {
     bool block_unlisted = true;  // block_unlisted_ips: packets from configured addresses only.
     std::size_t socket_buffer_bytes = std::size_t{8} << 20u;
     std::size_t rdma_receives = kRdmaReceivesDefault;
+    // Where the channel keeps what outlives the process, and what another process left there to be
+    // gone on from. Outlives the transport.
+    ChannelMemory* memory = nullptr;
+    std::optional<ChannelMemory::Left> left;
 };
 
 class NetworkTransport final : public Transport {
@@ -76,11 +80,19 @@ class NetworkTransport final : public Transport {
     void commit(base::Instant now, std::vector<totem::Event>& events);
     void abandon();
     static constexpr base::Duration kOtherKeyKept = std::chrono::seconds(30);
+    [[nodiscard]] std::optional<base::Instant> other_key_kept_until() const { return drop_key_at_; }
 
     // What a supervisor sends to all peers when this process is dead (obituary.hpp).
     [[nodiscard]] Obituary make_obituary();
 
     [[nodiscard]] bool is_proven(base::NodeId peer) const { return channel_.is_proven(peer); }
+
+    // What should stay open when this process is killed, so that no port is unreachable meanwhile:
+    // the sockets to which peers send, each with its link.
+    [[nodiscard]] std::vector<std::pair<totem::LinkId, int>> lasting_sockets() const;
+
+    // Says of each of our links whether it works: for a core that may think otherwise.
+    void tell_links(std::vector<totem::Event>& events);
 
     [[nodiscard]] std::vector<int> descriptors() const override;
     void queue(const totem::SendTo& send) override;

@@ -26,4 +26,10 @@ bool ReplayWindow::accept(std::uint64_t counter) {
     return fresh;
 }
 
+void ReplayWindow::begin_after(std::uint64_t counter) {
+    blocks_.assign(kBlocks, ~std::uint64_t{0});
+    blocks_[counter / 64 % kBlocks] = ~std::uint64_t{0} >> (63 - counter % 64);
+    highest_ = counter;
+}
+
 }  // namespace transport

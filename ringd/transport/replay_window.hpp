@@ -19,6 +19,11 @@ class ReplayWindow {
     // only: a forged counter would move the window on.
     [[nodiscard]] bool accept(std::uint64_t counter);
 
+    // All up to `counter` count as seen, whether they were or not.
+    void begin_after(std::uint64_t counter);
+    // Needs: one was accepted.
+    [[nodiscard]] std::uint64_t highest() const { return highest_; }
+
   private:
     // One block more than the window, as the block that `highest_` lies in is filled only in part.
     static constexpr std::uint64_t kBlocks = kReplayWindow / 64 + 1;

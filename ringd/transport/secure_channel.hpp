@@ -14,6 +14,7 @@
 #include "common/base/ids.hpp"
 #include "common/base/result.hpp"
 #include "ringd/transport/aead.hpp"
+#include "ringd/transport/channel_memory.hpp"
 #include "ringd/transport/cluster_key.hpp"
 #include "ringd/transport/drop_cause.hpp"
 #include "ringd/transport/hello.hpp"
@@ -55,6 +56,12 @@ class SecureChannel {
     // Where a life begins to count. With the random half of the incarnation it makes the chance
     // that two lives share key and counter negligible even on hosts whose clock stands still.
     [[nodiscard]] static std::uint64_t random_counter();
+
+    // From now on `memory` says how far this channel is, for a process that goes on with its life.
+    // It outlives the channel. The first: a new life. The second: that which another process left,
+    // whose incarnation and counter the channel was made with; call it after set_peers().
+    void remember_in(ChannelMemory& memory);
+    void go_on_in(ChannelMemory& memory, const ChannelMemory::Left& left);
 
     // Whom packets are accepted of. Those that stay keep their state.
     void set_peers(std::span<const base::NodeId> peers);
@@ -117,15 +124,18 @@ class SecureChannel {
         Challenge last_heard{};         // The peer's to us.
         std::array<std::uint64_t, kEndedMax> ended{};
         std::size_t ended_next = 0;
+        std::optional<std::size_t> place;  // In the memory.
 
         [[nodiscard]] bool has_ended(std::uint64_t incarnation) const;
-        void end_proven();
     };
 
     [[nodiscard]] const Peer* find(base::NodeId node) const;
     [[nodiscard]] Peer* find(base::NodeId node);
     [[nodiscard]] std::optional<std::size_t> key_place(std::uint32_t key_id, Suite suite) const;
     [[nodiscard]] bool has_key(std::uint32_t key_id) const;
+    void keep_proven(const Peer& peer);
+    void end_proven(Peer& peer);
+    void reserve_counters();
     void put_key(std::size_t place, const ClusterKey& key, Suite suite);
     void seal_kind(PacketKind kind, std::uint8_t link, std::span<const std::byte> payload,
                    std::span<std::byte> out);
@@ -147,6 +157,8 @@ class SecureChannel {
     std::size_t sealing_place_ = 0;
     Aead sealing_;
     std::vector<Peer> peers_;  // Ascending by node.
+    ChannelMemory* memory_ = nullptr;
+    std::uint64_t reserved_ = UINT64_MAX;  // Counters below it may be used.
 };
 
 }  // namespace transport

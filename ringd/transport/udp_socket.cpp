@@ -100,14 +100,21 @@ os::Result<UdpSocket> UdpSocket::open(const UdpSocketConfig& config) {
     return adopt(std::move(fd), config);
 }
 
+std::optional<SocketAddress> UdpSocket::address_of(int fd) {
+    int type = 0;
+    socklen_t length = sizeof type;
+    if (::getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &length) != 0 || type != SOCK_DGRAM) {
+        return std::nullopt;
+    }
+    sockaddr_storage name{};
+    length = sizeof name;
+    if (::getsockname(fd, reinterpret_cast<sockaddr*>(&name), &length) != 0) return std::nullopt;
+    return SocketAddress::from(name);
+}
+
 os::Result<UdpSocket> UdpSocket::adopt(os::UniqueFd bound, const UdpSocketConfig& config) {
     UdpSocket socket(std::move(bound));
-    sockaddr_storage name{};
-    socklen_t length = sizeof name;
-    if (::getsockname(socket.fd(), reinterpret_cast<sockaddr*>(&name), &length) != 0) {
-        return os::last_error("getsockname");
-    }
-    const auto address = SocketAddress::from(name);
+    const auto address = address_of(socket.fd());
     if (!address) return base::fail(os::Error{.what = "socket is neither IPv4 nor IPv6"});
     socket.address_ = *address;
     if (auto done = socket.set_options(config); !done) return base::fail(done.error());

@@ -42,6 +42,9 @@ class UdpSocket {
   public:
     [[nodiscard]] static os::Result<UdpSocket> open(const UdpSocketConfig& config);
 
+    // Where a socket is bound; nothing if it is no UDP socket of either family.
+    [[nodiscard]] static std::optional<SocketAddress> address_of(int fd);
+
     // Takes over a socket that somebody else bound, to set all else on it.
     [[nodiscard]] static os::Result<UdpSocket> adopt(os::UniqueFd bound,
                                                      const UdpSocketConfig& config);

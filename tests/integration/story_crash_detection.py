@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 """How soon the others notice, with default settings: a ringd that dies, a node whose daemons all die, and a
 machine that loses power (not even a refused port answers). And with both cores kept busy nobody is
-taken for dead."""
+taken for dead. ringd is told not to go on where it was killed: its death is one."""
 import signal
 import time
 
@@ -29,6 +29,7 @@ def power_off(cluster, victim):
 
 
 def story(cluster):
+    cluster.engine.configure("halo {\n    resume: no\n}\n")
     cluster.start()
     loads = cluster.load()
     cluster.wait_members(loads, [1, 2, 3])

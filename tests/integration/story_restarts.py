@@ -2,76 +2,19 @@
 """Each service daemon of a node is stopped, killed, and upgraded to another build (RESTARTS times each, default 3) under
 load on three nodes: the ring and quorum do not notice, clients keep their handles, nothing is lost or doubled. With
 PACEMAKER=1 a resource runs on the node, and stays. Prints the pauses."""
-import json
 import os
 import pathlib
-import shutil
 import signal
-import subprocess
 import time
 
 import lab
+import own_programs
 import pacemaker
+import service_clients
 
-HERE = pathlib.Path(__file__).resolve().parent
 RESTARTS = int(os.environ.get("RESTARTS", "3"))
 WITH_PACEMAKER = os.environ.get("PACEMAKER") == "1"
 NODE = 2
-
-
-class OwnPrograms:
-    """The node runs a copy of the programs, in which one can be replaced."""
-
-    def __init__(self, cluster):
-        self.folder = cluster.network.folder / "programs"
-        self.folder.mkdir()
-        for program in ("haloctl", *cluster.engine.daemons):
-            subprocess.run(["strip", "-o", self.folder / program, cluster.build / "bin" / program], check=True)
-        self._count = 0
-
-    def replace(self, daemon):
-        """Another build of the daemon, as a package's upgrade puts it there: a new file under the old name."""
-        self._count += 1
-        new = self.folder / f"{daemon}.new"
-        shutil.copy(self.folder / daemon, new)
-        mark = self.folder / "mark"
-        mark.write_text(f"build {self._count}")
-        subprocess.run(["objcopy", "--remove-section=.halo.build", "--add-section", f".halo.build={mark}", new], check=True)
-        new.rename(self.folder / daemon)
-
-
-class ServiceLoad:
-    """A client of quorumd and cmapd on each node (service_load.py)."""
-
-    def __init__(self, cluster):
-        self.paths = {number: host.folder / "service_load.log" for number, host in cluster.hosts.items()}
-        self.processes = [host.start(["/usr/bin/python3", "-B", HERE / "service_load.py", self.paths[number]],
-                                     stdin=subprocess.PIPE, log=host.folder / "service_load.err",
-                                     env=cluster.engine.environment) for number, host in cluster.hosts.items()]
-        lab.wait_for(lambda: all(self.told(number, "ready") for number in self.paths), lab.SOON, "clients of the services")
-
-    def told(self, number, key):
-        path = self.paths[number]
-        lines = path.read_text().splitlines() if path.exists() else []
-        return [line for line in map(json.loads, lines) if key in line]
-
-    def longest(self, service, since):
-        return max((line["ended"] - line["began"] for line in self.told(NODE, "ended")
-                    if line["service"] == service and line["ended"] >= since), default=0.0)
-
-    def judge(self):
-        for process in self.processes:
-            process.stdin.write(b"end\n")
-            process.stdin.flush()
-        for process in self.processes:
-            assert process.wait(lab.SOON) == 0, "a client of the services failed"
-        for number in self.paths:
-            assert not self.told(number, "error"), f"node {number}: {self.told(number, 'error')}"
-            quorum = self.told(number, "quorate")
-            assert all(line == quorum[0] for line in quorum) and quorum[0]["quorate"] == 1, f"node {number}: {quorum}"
-            done = self.told(number, "done")[0]["done"]
-            assert done["cmap"]["answered"] == done["cmap"]["value"], f"node {number}: {done}"
-            print(f"node {number}: {done}")
 
 
 class Resource:
@@ -133,7 +76,7 @@ def restart(cluster, loads, services, daemon, how, programs):
     if daemon == "cpgd":
         return pause
     service = "quorum" if daemon == "quorumd" else "cmap"
-    return lab.wait_for(lambda: services.longest(service, since), lab.SOON, f"a call that waited for {daemon} is over")
+    return lab.wait_for(lambda: services.longest(NODE, service, since), lab.SOON, f"a call that waited for {daemon} is over")
 
 
 def percentiles(values):
@@ -147,13 +90,13 @@ def rings_of(load):
 
 
 def story(cluster):
-    programs = OwnPrograms(cluster)
+    programs = own_programs.OwnPrograms(cluster)
     cluster.engine.programs_of[cluster.hosts[NODE].name] = programs.folder
     cluster.start()
     loads = cluster.load(rate=300)
     cluster.wait_members(loads, [1, 2, 3])
     cluster.wait_progress(loads, 300)
-    services = ServiceLoad(cluster)
+    services = service_clients.ServiceLoad(cluster)
     resource = Resource(cluster) if WITH_PACEMAKER else None
     try:
         restart_all(cluster, loads, services, programs)

@@ -61,9 +61,9 @@ bool Cluster::record(Host& host, const totem::Event& event) {
     resume::encode_input({.now = now_, .what = event}, writer);
     for (int tries = 0; tries < 2 && can_be; ++tries) {
         if (host.journal->is_valid() && host.journal->append(writer.bytes())) return true;
-        base::ArchiveWriter state;
+        base::ArchiveWriter state(host.journal->room_for_state());
         host.ring->archive_to(state);
-        if (!host.journal->checkpoint(now_, state.bytes())) return false;
+        if (!host.journal->checkpoint(now_, state.size())) return false;
     }
     return false;
 }

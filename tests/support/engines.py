@@ -30,6 +30,9 @@ class Engine:
     def prepare(self, network):
         """Writes configuration and key of all hosts."""
 
+    def configure(self, text):
+        """More sections of Halo's file, of which others know nothing."""
+
     def start(self, host):
         raise NotImplementedError
 
@@ -105,6 +108,11 @@ class Halo(Engine):
             "quorum {\n    provider: corosync_votequorum\n}\n"
             "logging {\n    to_stderr: yes\n    to_syslog: no\n}\n")
         self._make_users(network)
+
+    def configure(self, text):
+        """More sections for the file of all hosts, before they start."""
+        with self.file.open("a") as file:
+            file.write(text)
 
     def runs_as_users(self):
         """Whether the daemons' users can reach the programs: a build folder below somebody's home may be closed to them."""

@@ -24,6 +24,7 @@ void take_line(std::string_view line, NotifyMessage& message) {
     if (name == "WATCHDOG") message.feeds_watchdog = value == "1";
     if (name == "STATUS") message.status = std::string(value);
     if (name == "FDSTORE") message.stores_descriptors = value == "1";
+    if (name == "FDPOLL") message.watches_descriptors = value != "0";
     if (name == "FDSTOREREMOVE") message.forgets_descriptors = value == "1";
     if (name == "FDNAME" && is_name(value)) message.name = std::string(value);
 }

@@ -13,6 +13,7 @@ struct NotifyMessage {
     bool feeds_watchdog = false;
     std::optional<std::string> status;  // One line for people.
     bool stores_descriptors = false;    // Those that came with the datagram, as `name`.
+    bool watches_descriptors = true;    // Drop them when their peer hangs up.
     bool forgets_descriptors = false;   // Those that were stored as `name`.
     std::string name = "stored";        // As systemd calls those without a name.
 };

@@ -46,6 +46,9 @@ const std::vector<Role>& roles() {
     return all;
 }
 
+// Under this name ringd stores from what the next ringd goes on.
+constexpr std::string_view kMemory = "memory";
+
 // As many as a daemon may store, so that one that goes wild cannot use up ours.
 constexpr std::size_t kStoredMax = 4096;
 
@@ -348,17 +351,21 @@ void Supervisor::on_death(Daemon& daemon, int status) {
         stop_node(0);
         return;
     }
-    if (is_ring) send_obituary();
+    if (is_ring && !may_go_on(daemon)) send_obituary();
     const base::Duration delay = daemon.delay.after(daemon.is_ready);
     daemon.restart_at = now + delay;
-    log_.error(
-        "daemon died, restarting",
-        {{"DAEMON", daemon.name},
-         {"PID", pid},
-         {"EXIT_CODE", code},
-         {"SIGNAL", signal},
-         {"LIVED_MS", lived_ms},
-         {"DELAY_MS", std::chrono::duration_cast<std::chrono::milliseconds>(delay).count()}});
+    const auto delay_ms = std::chrono::duration_cast<std::chrono::milliseconds>(delay).count();
+    if (is_ring && code == os::kExitRestart) {
+        log_.notice("daemon ended to be started again",
+                    {{"DAEMON", daemon.name}, {"PID", pid}, {"DELAY_MS", delay_ms}});
+    } else {
+        log_.error("daemon died, restarting", {{"DAEMON", daemon.name},
+                                               {"PID", pid},
+                                               {"EXIT_CODE", code},
+                                               {"SIGNAL", signal},
+                                               {"LIVED_MS", lived_ms},
+                                               {"DELAY_MS", delay_ms}});
+    }
     if (delay == base::Duration::zero()) start_daemon(daemon);
 }
 
@@ -399,7 +406,7 @@ void Supervisor::take(Daemon& daemon, Notification notification) {
     }
     if (message.stores_descriptors) {
         for (os::UniqueFd& fd : notification.descriptors) {
-            store(daemon, message.name, std::move(fd));
+            store(daemon, message, std::move(fd));
         }
     }
     if (message.status)
@@ -419,16 +426,24 @@ void Supervisor::take(Daemon& daemon, Notification notification) {
 }
 
 // As systemd: a connection whose peer is gone is not kept.
-void Supervisor::store(Daemon& daemon, const std::string& name, os::UniqueFd fd) {
+void Supervisor::store(Daemon& daemon, const NotifyMessage& message, os::UniqueFd fd) {
     if (daemon.stored.size() >= kStoredMax) return;
     const int number = fd.get();
     // EPOLLHUP comes unasked. What can't be watched (a memory file) has no peer.
-    (void)loop_.add(number, 0, [this, &daemon, number](std::uint32_t) {
-        loop_.remove(number);
-        std::erase_if(daemon.stored,
-                      [number](const auto& entry) { return entry.second.get() == number; });
-    });
-    daemon.stored.emplace_back(name, std::move(fd));
+    if (message.watches_descriptors) {
+        (void)loop_.add(number, 0, [this, &daemon, number](std::uint32_t) {
+            loop_.remove(number);
+            std::erase_if(daemon.stored,
+                          [number](const auto& entry) { return entry.second.get() == number; });
+        });
+    }
+    daemon.stored.emplace_back(message.name, std::move(fd));
+}
+
+// It was at work and left its memory: the next ringd goes on from there, or tells of the death.
+bool Supervisor::may_go_on(const Daemon& ring) {
+    return ring.is_ready &&
+           std::ranges::any_of(ring.stored, [](const auto& each) { return each.first == kMemory; });
 }
 
 void Supervisor::stop_node(int exit_code) {

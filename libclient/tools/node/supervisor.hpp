@@ -80,7 +80,8 @@ class Supervisor {
     void send_obituary();
     void on_notify();
     void take(Daemon& daemon, Notification notification);
-    void store(Daemon& daemon, const std::string& name, os::UniqueFd fd);
+    void store(Daemon& daemon, const NotifyMessage& message, os::UniqueFd fd);
+    [[nodiscard]] static bool may_go_on(const Daemon& ring);
     void stop_node(int exit_code);
     void advance_stop();
     void kill_all(int signal);

@@ -68,7 +68,7 @@ TEST_CASE("the manager is told what happens, and where there is none nothing doe
     CHECK(manager.next() == "STOPPING=1");
     REQUIRE(os::store_descriptor("ring", STDERR_FILENO));
     CHECK(manager.next() == "FDSTOREREMOVE=1\nFDNAME=ring");
-    CHECK(manager.next() == "FDSTORE=1\nFDNAME=ring");
+    CHECK(manager.next() == "FDSTORE=1\nFDPOLL=0\nFDNAME=ring");
     CHECK(manager.next().empty());
 }
 

@@ -14,6 +14,8 @@ TEST_CASE("a datagram of the notify protocol is read line by line") {
     const auto store = node::parse_notify("FDSTORE=1\nFDNAME=ring.0");
     CHECK(store.stores_descriptors);
     CHECK(store.name == "ring.0");
+    CHECK(store.watches_descriptors);
+    CHECK_FALSE(node::parse_notify("FDSTORE=1\nFDPOLL=0").watches_descriptors);
     CHECK(node::parse_notify("WATCHDOG=1").feeds_watchdog);
     CHECK(node::parse_notify("FDSTOREREMOVE=1\nFDNAME=a").forgets_descriptors);
 }

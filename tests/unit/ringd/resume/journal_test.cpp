@@ -35,6 +35,12 @@ Bytes bytes(std::size_t count, int first) {
     return out;
 }
 
+bool checkpoint(Journal& journal, base::Instant now, const Bytes& state) {
+    const auto room = journal.room_for_state();
+    std::copy_n(state.begin(), std::min(state.size(), room.size()), room.begin());
+    return journal.checkpoint(now, state.size());
+}
+
 // What a process that is killed now would leave.
 base::Expected<Journal::Left, Unusable> left(Memory& memory, int ms = 10) {
     return Journal::read(memory.bytes(), kStamp, at(ms), kAgeMax);
@@ -46,7 +52,7 @@ TEST_CASE("inputs count from commit on, and are done with from done on") {
     Memory memory;
     Journal journal(memory.bytes(), kStamp);
     CHECK(left(memory).error() == Unusable::Empty);
-    REQUIRE(journal.checkpoint(at(0), bytes(100, 1)));
+    REQUIRE(checkpoint(journal, at(0), bytes(100, 1)));
 
     REQUIRE(journal.append(bytes(5, 10)));
     REQUIRE(left(memory).has_value());
@@ -78,7 +84,7 @@ TEST_CASE("a full half asks for a checkpoint, and the other half takes it") {
     Journal journal(memory.bytes(), kStamp);
     for (int round = 0; round < 5; ++round) {
         CAPTURE(round);
-        REQUIRE(journal.checkpoint(at(0), bytes(64, round)));
+        REQUIRE(checkpoint(journal, at(0), bytes(64, round)));
         std::size_t appended = 0;
         while (journal.append(bytes(1000, round))) {
             journal.commit(at(1));
@@ -98,21 +104,26 @@ TEST_CASE("a full half asks for a checkpoint, and the other half takes it") {
 TEST_CASE("a state that does not fit leaves nothing to go on from") {
     Memory memory;
     Journal journal(memory.bytes(), kStamp);
-    REQUIRE(journal.checkpoint(at(0), bytes(10, 1)));
-    CHECK_FALSE(journal.checkpoint(at(0), bytes(resume::kMemoryBytesMin, 1)));
+    REQUIRE(checkpoint(journal, at(0), bytes(10, 1)));
+    CHECK_FALSE(checkpoint(journal, at(0), bytes(resume::kMemoryBytesMin, 1)));
     CHECK_FALSE(journal.is_valid());
     CHECK(left(memory).error() == Unusable::NotMember);
-    CHECK(journal.checkpoint(at(0), bytes(10, 1)));
+    CHECK(checkpoint(journal, at(0), bytes(10, 1)));
     CHECK(left(memory).has_value());
 }
 
 TEST_CASE("what can't be proven to be ours and fresh is not used") {
     Memory memory;
     Journal journal(memory.bytes(), kStamp);
-    REQUIRE(journal.checkpoint(at(0), bytes(10, 1)));
-    SUBCASE("another build") {
-        CHECK(Journal::read(memory.bytes(), {.build = 9, .boot = 2, .settings = 3}, at(1), kAgeMax)
-                  .error() == Unusable::OtherStamp);
+    REQUIRE(checkpoint(journal, at(0), bytes(10, 1)));
+    SUBCASE("inputs of another build") {
+        const Stamp other{.build = 9, .boot = 2, .settings = 3};
+        CHECK(Journal::read(memory.bytes(), other, at(1), kAgeMax).has_value());
+        REQUIRE(journal.append(bytes(3, 1)));
+        CHECK(Journal::read(memory.bytes(), other, at(1), kAgeMax).has_value());
+        journal.forget_tries();
+        journal.commit(at(1));
+        CHECK(Journal::read(memory.bytes(), other, at(1), kAgeMax).error() == Unusable::OtherBuild);
     }
     SUBCASE("other settings") {
         CHECK(Journal::read(memory.bytes(), {.build = 1, .boot = 2, .settings = 9}, at(1), kAgeMax)
@@ -134,7 +145,7 @@ TEST_CASE("what can't be proven to be ours and fresh is not used") {
         CHECK(left(memory).error() == Unusable::TooManyTries);
         // Also when each of them made a new journal of it.
         Journal next(memory.bytes(), kStamp);
-        REQUIRE(next.checkpoint(at(0), bytes(10, 1)));
+        REQUIRE(checkpoint(next, at(0), bytes(10, 1)));
         CHECK(left(memory).error() == Unusable::TooManyTries);
         next.forget_tries();
         CHECK(left(memory).has_value());
@@ -149,7 +160,7 @@ TEST_CASE("no flipped bit is taken for a state") {
     Memory memory;
     Journal journal(memory.bytes(), kStamp);
     const Bytes state = bytes(40, 1);
-    REQUIRE(journal.checkpoint(at(0), state));
+    REQUIRE(checkpoint(journal, at(0), state));
     for (int i = 0; i < 3; ++i)
         REQUIRE(journal.append(bytes(20, i)));
     journal.commit(at(1));

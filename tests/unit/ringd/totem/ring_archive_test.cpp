@@ -2,6 +2,9 @@
 // nothing else is taken for a state.
 #include <doctest/doctest.h>
 
+#include <set>
+
+#include "common/base/archive_shape.hpp"
 #include "ringd/totem/ring.hpp"
 
 namespace {
@@ -81,4 +84,53 @@ TEST_CASE("a state of another node is refused") {
 TEST_CASE("who gathers has no state to go on from") {
     const Ring ring(config_of(1), {}, 7, at(1));
     CHECK_FALSE(ring.can_be_archived());
+}
+
+namespace {
+
+struct Point {
+    std::uint32_t x = 0;
+    std::uint32_t y = 0;
+    template <class A>
+    void archive(A& a) {
+        a(x, y);
+    }
+};
+struct Longer {
+    std::uint32_t x = 0;
+    std::uint64_t y = 0;
+    template <class A>
+    void archive(A& a) {
+        a(x, y);
+    }
+};
+
+template <class T>
+std::uint64_t shape_of() {
+    base::ArchiveShape shape;
+    shape(T{});
+    return shape.hash();
+}
+
+}  // namespace
+
+TEST_CASE("a field of another size, kind or place is another layout, however deep") {
+    const std::set<std::uint64_t> shapes{shape_of<Point>(),
+                                         shape_of<Longer>(),
+                                         shape_of<std::vector<Point>>(),
+                                         shape_of<std::vector<Longer>>(),
+                                         shape_of<std::map<std::uint32_t, std::optional<Point>>>(),
+                                         shape_of<std::map<std::uint32_t, std::optional<Longer>>>(),
+                                         shape_of<std::variant<Point, Longer>>(),
+                                         shape_of<std::variant<Longer, Point>>(),
+                                         shape_of<std::array<Point, 2>>(),
+                                         shape_of<std::array<Point, 3>>(),
+                                         shape_of<std::int64_t>(),
+                                         shape_of<std::uint64_t>(),
+                                         shape_of<double>(),
+                                         shape_of<std::chrono::milliseconds>(),
+                                         shape_of<std::chrono::nanoseconds>()};
+    CHECK(shapes.size() == 15);
+    CHECK(shape_of<std::vector<Point>>() == shape_of<std::deque<Point>>());
+    CHECK(Ring::layout() == Ring::layout());
 }

@@ -3,6 +3,7 @@
 
 #include <doctest/doctest.h>
 
+#include <algorithm>
 #include <set>
 
 #include "common/base/prng.hpp"
@@ -25,6 +26,24 @@ TEST_CASE("the window agrees with a set of all counters seen") {
             CHECK(window.accept(counter) == fresh);
             if (fresh) seen.insert(counter);
         }
+    }
+}
+
+TEST_CASE("a window that begins after a counter takes none up to there and each one later") {
+    for (const std::uint64_t last : {std::uint64_t{0}, std::uint64_t{63}, std::uint64_t{64},
+                                     std::uint64_t{1'000'063}, 7 * kWindow, UINT64_MAX - kWindow}) {
+        ReplayWindow window;
+        window.begin_after(last);
+        CHECK(window.highest() == last);
+        for (std::uint64_t back = 0; back <= std::min(last, kWindow + 200); ++back) {
+            CHECK_FALSE(window.accept(last - back));
+        }
+        for (std::uint64_t on = 200; on > 0; --on) {
+            CHECK(window.accept(last + on));
+            CHECK_FALSE(window.accept(last + on));
+        }
+        CHECK(window.accept(last + kWindow));
+        CHECK_FALSE(window.accept(last));
     }
 }
 
