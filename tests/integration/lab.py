@@ -163,7 +163,7 @@ class Cluster:
         """All counters of a daemon. Waits until it answers."""
         def ask():
             result = self.hosts[number].run([HERE.parent.parent / "docs/examples/ask_status.py", daemon, "counters"])
-            return json.loads(result.stdout) if result.returncode == 0 else None
+            return json.loads(result.stdout)["value"] if result.returncode == 0 else None
         return wait_for(ask, SOON, f"counters of {daemon} on node {number}")
 
     # Members under load

@@ -6,7 +6,7 @@ import sys
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "integration"))
 import lab  # noqa: E402
 
-SLOW = 120
+SLOW = 60
 
 
 def usable(cluster, number, link):

@@ -7,7 +7,7 @@ import sys
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "integration"))
 import lab  # noqa: E402
 
-SLOW = 120  # An emulated processor, and perhaps a busy one.
+SLOW = 60  # An emulated processor, and perhaps a busy one.
 
 
 def rdma_counters(cluster, number):

@@ -159,6 +159,8 @@ class HaloInMachine(Halo):
 
     def prepare(self, network):
         super().prepare(network)
+        with self.file.open("a") as file:
+            file.write("system {\n    sched_rr: no\n}\n")  # Of two processors the tests need a share.
         programs = network.folder / "programs"
         programs.mkdir()
         for program in ("haloctl", "ringd", "cpgd"):

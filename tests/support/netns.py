@@ -17,6 +17,8 @@ import tempfile
 import time
 
 SCRATCH_PREFIX = "halo-lab."
+# In an emulated machine (tests/rdma/vm.py) a program's start alone can take many seconds.
+SLOWNESS = 6 if os.environ.get("HALO_VM") else 1
 _PR_SET_PDEATHSIG = 1
 _libc = ctypes.CDLL(None, use_errno=True)
 
@@ -46,7 +48,7 @@ def missing_rights():
 
 def wait_for(condition, seconds, what):
     """The first true value of condition(), which is asked again until the deadline."""
-    deadline = time.monotonic() + seconds
+    deadline = time.monotonic() + seconds * SLOWNESS
     while True:
         value = condition()
         if value:
@@ -126,7 +128,7 @@ class Process:
     def wait(self, seconds):
         """Exit code; negative signal number when killed."""
         try:
-            code = self._popen.wait(seconds)
+            code = self._popen.wait(seconds * SLOWNESS)
         except subprocess.TimeoutExpired:
             raise Timeout(f"{self.argv[0]} did not end within {seconds} s") from None
         return code if code < 128 else 128 - code
@@ -180,7 +182,7 @@ exec sleep infinity
     def run(self, argv, seconds=20, check=False, env=None, text_in=None):
         """Runs a program to its end; its output as text."""
         result = subprocess.run(self.enter() + [str(a) for a in argv], capture_output=True, text=True,
-                                input=text_in, timeout=seconds, env={**os.environ, **(env or {})})
+                                input=text_in, timeout=seconds * SLOWNESS, env={**os.environ, **(env or {})})
         if check and result.returncode != 0:
             raise LabError(f"{self.name}: {argv}: {result.stdout}{result.stderr}")
         return result
