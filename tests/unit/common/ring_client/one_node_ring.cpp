@@ -1,6 +1,7 @@
 #include "tests/unit/common/ring_client/one_node_ring.hpp"
 
 #include "common/base/invariant.hpp"
+#include "common/os/clock.hpp"
 #include "common/zmtp/listener.hpp"
 
 namespace {
@@ -25,10 +26,10 @@ OneNodeRing::OneNodeRing(const std::string& path, stream::SwitchConfig config, s
         {.config = config, .may_connect = [](const zmtp::PeerCredentials&) { return true; }}, log_);
     INVARIANT(server.has_value());
     server_ = std::move(*server);
-    server_->install({.kind = totem::InstallConfiguration::Kind::Regular,
-                      .ring = ring_,
-                      .previous = {},
-                      .members = {kSelf}});
+    server_->install(os::now(), {.kind = totem::InstallConfiguration::Kind::Regular,
+                                 .ring = ring_,
+                                 .previous = {},
+                                 .members = {kSelf}});
     loop_.at_turn_end([this] { order(); });
     server_->start();
 }
@@ -44,12 +45,12 @@ void OneNodeRing::order() {
         server_->take_submissions(kRoom, submissions);
         if (submissions.empty()) return;
         for (totem::Submitted& submitted : submissions) {
-            server_->deliver({.ring = ring_,
-                              .seq = totem::Seq{++last_seq_},
-                              .index = 0,
-                              .sender = kSelf,
-                              .guarantee = submitted.guarantee,
-                              .payload = std::move(submitted.payload)});
+            server_->deliver(os::now(), {.ring = ring_,
+                                         .seq = totem::Seq{++last_seq_},
+                                         .index = 0,
+                                         .sender = kSelf,
+                                         .guarantee = submitted.guarantee,
+                                         .payload = std::move(submitted.payload)});
             server_->taken({.number = submitted.number});
         }
     }
