@@ -386,5 +386,7 @@ TEST_CASE("links that come and go leave nothing behind") {
     CHECK(descriptors() == open);
     const long grown = (resident_pages() - pages) * 4096;
     MESSAGE(cycles, " cycles: ", grown, " bytes more resident");
+#if !defined(__SANITIZE_ADDRESS__)  // Which keeps what was freed, and tells leaks itself.
     CHECK(grown < 1024 * 1024);
+#endif
 }
