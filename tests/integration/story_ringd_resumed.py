@@ -17,7 +17,7 @@ PLANNED_EVERY = 5
 UPGRADED = 2
 # A machine that is busy with other things may hold a process back for longer than the others would wait: what is tested here
 # is what is done in time, not whether the machine gives the time.
-PATIENT = "totem {\n    token: 15000\n}\nhalo {\n    silence_min: 10000\n    silence_max: 15000\n}\n"
+PATIENT = "totem {\n    token: 15000\n}\nhalo {\n    resume: yes\n    silence_min: 10000\n    silence_max: 15000\n}\n"
 
 
 def ring_status(cluster, number):
