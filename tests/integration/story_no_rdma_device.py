@@ -31,7 +31,7 @@ def story(cluster):
     only = written(cluster, "only", "    transport: rdma\n")
     result = host.run([cluster.build / "bin/ringd", "-c", only, "--run", "/run", "--state", host.folder], seconds=lab.SOON)
     assert result.returncode == CANNOT_OPEN, result
-    errors = [line for line in result.stderr.splitlines() if "error" in line]
+    errors = [line for line in result.stderr.splitlines() if " ringd error: " in line]
     assert len(errors) == 1 and any(text in errors[0] for text in LACKS), result.stderr
     assert "or take the link back to UDP" in errors[0], errors
 
