@@ -84,8 +84,8 @@ class Halo(Engine):
     daemons = ("ringd", "cpgd", "quorumd", "cmapd")
     GROUP, USERS = 64100, {"halo-ringd": 64101, "halo-cpgd": 64102, "halo-quorumd": 64103, "halo-cmapd": 64104}
 
-    def __init__(self, build, name="halo", totem=""):
-        self.name, self._totem = name, totem
+    def __init__(self, build, name="halo", totem="", more=""):
+        self.name, self._totem, self._more = name, totem, more
         self.files = {}  # Of hosts, by name, whose configuration is not that of all.
         self._build = pathlib.Path(build).resolve()
         self.programs_of = {}  # By host; else the build folder's.
@@ -106,7 +106,7 @@ class Halo(Engine):
             f"totem {{\n    version: 2\n    cluster_name: bench\n    keyfile: {key}\n{self._totem}}}\n"
             + _nodelist(network) +
             "quorum {\n    provider: corosync_votequorum\n}\n"
-            "logging {\n    to_stderr: yes\n    to_syslog: no\n}\n")
+            "logging {\n    to_stderr: yes\n    to_syslog: no\n}\n" + self._more)
         self._make_users(network)
 
     def configure(self, text):
@@ -186,6 +186,7 @@ def known(build):
     return {engine.name: engine for engine in (
         Halo(build),
         Halo(build, "halo-plain", "    crypto_cipher: none\n    crypto_hash: none\n"),
+        Halo(build, "halo-no-resume", more="halo {\n    resume: no\n}\n"),
         HaloOverRdma(build, "halo-rdma"),
         HaloOverRdma(build, "halo-mixed", mixed=True),
         HaloInMachine(build, "halo-udp-vm"),
