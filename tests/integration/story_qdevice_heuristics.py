@@ -5,7 +5,7 @@ import lab
 from story_qdevice import APART, TOGETHER, Arbitrated, heal, missing, pass_through
 
 HEALTHY = "/run/healthy"  # Each node has its own /run.
-HEURISTICS = ("        heuristics {\n            mode: sync\n            timeout: 1000\n            sync_timeout: 3000\n"
+HEURISTICS = ("        heuristics {\n            mode: sync\n            timeout: 3000\n            sync_timeout: 6000\n"
               f"            exec_healthy: /usr/bin/test -e {HEALTHY}\n        }}\n")
 
 
