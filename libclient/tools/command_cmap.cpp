@@ -7,6 +7,7 @@
 
 #include "libclient/tools/commands.hpp"
 #include "libclient/tools/exit_codes.hpp"
+#include "libclient/tools/halo_client.hpp"
 #include "libclient/tools/key_text.hpp"
 
 namespace haloctl {
@@ -28,27 +29,14 @@ struct Options {
     std::size_t count = 0;  // Changes to watch before it ends; 0: until it is interrupted.
 };
 
-int code_of(halo::Error error) {
-    switch (error) {
-        case halo::Error::Lost:
-            return kNotRunning;
-        case halo::Error::Access:
-            return kNoPermission;
-        case halo::Error::TryAgain:
-            return kNoAnswer;
-        default:
-            return kFailed;
-    }
-}
-
 int fail(const std::string& what, halo::Error error) {
     std::fprintf(stderr, "haloctl cmap: %s: %s\n", what.c_str(), halo::text(error));
-    return code_of(error);
+    return exit_code_of(error);
 }
 int fail(const std::string& what, const halo::KeyRefusal& refusal) {
     const char* why = refusal.reason.empty() ? halo::text(refusal.error) : refusal.reason.c_str();
     std::fprintf(stderr, "haloctl cmap: %s: %s\n", what.c_str(), why);
-    return code_of(refusal.error);
+    return exit_code_of(refusal.error);
 }
 int fail_usage(const std::string& problem) {
     std::fprintf(stderr, "haloctl cmap: %s\n", problem.c_str());

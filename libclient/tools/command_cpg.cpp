@@ -1,12 +1,10 @@
 // haloctl cpg: the groups of the cluster from the command line, by libhalo's public interface only.
 #include <poll.h>
-#include <sys/signalfd.h>
 #include <unistd.h>
 
 #include <array>
 #include <cerrno>
 #include <chrono>
-#include <csignal>
 #include <cstdio>
 #include <halo/groups.hpp>
 #include <iostream>
@@ -18,6 +16,7 @@
 #include "libclient/tools/commands.hpp"
 #include "libclient/tools/exit_codes.hpp"
 #include "libclient/tools/group_text.hpp"
+#include "libclient/tools/halo_client.hpp"
 
 namespace haloctl {
 namespace {
@@ -34,26 +33,7 @@ struct Options {
 
 int fail(const char* what, halo::Error error) {
     std::fprintf(stderr, "haloctl cpg: %s: %s\n", what, halo::text(error));
-    switch (error) {
-        case halo::Error::Lost:
-            return kNotRunning;
-        case halo::Error::Access:
-            return kNoPermission;
-        case halo::Error::TryAgain:
-            return kNoAnswer;
-        default:
-            return kFailed;
-    }
-}
-
-// TERM and INT as a descriptor, so that a group is left in order and not by dying.
-os::UniqueFd stop_signals() {
-    sigset_t set;
-    (void)::sigemptyset(&set);  // These three fail for signals that do not exist only.
-    (void)::sigaddset(&set, SIGINT);
-    (void)::sigaddset(&set, SIGTERM);
-    (void)::sigprocmask(SIG_BLOCK, &set, nullptr);
-    return os::UniqueFd(::signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK));
+    return exit_code_of(error);
 }
 
 enum class Woken { Event, Stop, TimeOut };

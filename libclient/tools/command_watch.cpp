@@ -1,11 +1,9 @@
 // haloctl watch: groups, quorum and keys as one stream in one order, by libhalo's public interface
 // only.
 #include <poll.h>
-#include <sys/signalfd.h>
 #include <unistd.h>
 
 #include <array>
-#include <csignal>
 #include <cstdio>
 #include <halo/stream.hpp>
 #include <memory>
@@ -15,6 +13,7 @@
 #include "common/os/unique_fd.hpp"
 #include "libclient/tools/commands.hpp"
 #include "libclient/tools/exit_codes.hpp"
+#include "libclient/tools/halo_client.hpp"
 #include "libclient/tools/stream_text.hpp"
 
 namespace haloctl {
@@ -30,26 +29,7 @@ struct Options {
 
 int fail(const std::string& what, halo::Error error) {
     std::fprintf(stderr, "haloctl watch: %s: %s\n", what.c_str(), halo::text(error));
-    switch (error) {
-        case halo::Error::Lost:
-            return kNotRunning;
-        case halo::Error::Access:
-            return kNoPermission;
-        case halo::Error::TryAgain:
-            return kNoAnswer;
-        default:
-            return kFailed;
-    }
-}
-
-// TERM and INT as a descriptor, so that groups are left in order and not by dying.
-os::UniqueFd stop_signals() {
-    sigset_t set;
-    (void)::sigemptyset(&set);  // These three fail for signals that do not exist only.
-    (void)::sigaddset(&set, SIGINT);
-    (void)::sigaddset(&set, SIGTERM);
-    (void)::sigprocmask(SIG_BLOCK, &set, nullptr);
-    return os::UniqueFd(::signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK));
+    return exit_code_of(error);
 }
 
 // A node that is just forming its ring says TryAgain: it is asked again until the time is up.
