@@ -276,5 +276,5 @@ void Program::on_event(const protocol::Event& event) {
 int main(int argc, char** argv) {
     auto started = daemon_start::start("cmapd", argc, argv);
     if (const auto* status = std::get_if<daemon_start::Ended>(&started)) return *status;
-    return Program(std::get<daemon_start::Started>(std::move(started))).run();
+    return Program(std::get<daemon_start::Started>(std::move(started))).run_to_the_end();
 }

@@ -5,6 +5,7 @@
 #include <cstdlib>
 #include <string_view>
 
+#include "common/daemon/sanitized.hpp"
 #include "common/os/sandbox.hpp"
 
 namespace daemon_start {
@@ -16,18 +17,11 @@ bool kills_on_foreign_call() {
     return asked != nullptr && std::string_view(asked) == "kill";
 }
 
-// What a sanitizer does at its end is not ours to list.
-constexpr bool kIsSanitized =
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-    true;
-#else
-    false;
-#endif
-
 }  // namespace
 
 bool confine(Started& started, const Needs& needs) {
     if (needs.secret) os::keep_memory_private();
+    // What a sanitizer does at its end is not ours to list.
     const auto entered =
         os::enter_sandbox({.has_filter = started.loaded.cluster.system.sandbox && !kIsSanitized,
                            .has_network = needs.network,

@@ -1,9 +1,11 @@
 #include "common/daemon/program.hpp"
 
 #include <sysexits.h>
+#include <unistd.h>
 
 #include <csignal>
 
+#include "common/daemon/sanitized.hpp"
 #include "common/daemon/trust.hpp"
 #include "common/os/notify.hpp"
 
@@ -36,6 +38,12 @@ int Program::run() {
         return EX_OSERR;
     }
     return ended();
+}
+
+int Program::run_to_the_end() {
+    const int status = run();
+    if constexpr (!kIsSanitized) ::_exit(status);
+    return status;
 }
 
 void Program::on_signal(int signal) {

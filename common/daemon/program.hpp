@@ -25,6 +25,12 @@ class Program {
     // Opens everything and serves until the loop is stopped. Gives the exit status.
     int run();
 
+    // run(), and the end of the process with what it gave: for main(). Nothing is taken down, for
+    // all that has to outlive us is where it has to be when run() is over, clients wait for the
+    // next process, and the threads of libzmq alone need a dozen turns of the scheduler to end.
+    // Returns the status where a sanitizer wants to see what is left.
+    int run_to_the_end();
+
   protected:
     // Takes the descriptors that were handed down, and asks the user database who the daemons of
     // this node are: one program a process, before privileges go.

@@ -3,6 +3,8 @@
 #include <unistd.h>
 
 #include <charconv>
+#include <memory>
+#include <mutex>
 #include <zmq.hpp>
 
 #include "common/os/unique_fd.hpp"
@@ -57,8 +59,23 @@ std::optional<Peer> parse_peer_address(const std::string& address) {
     return peer;
 }
 
+namespace {
+
+// One for all sockets of the process: each has two threads and five descriptors, and cmapd has four
+// sockets. It goes with the last of them. A child made by fork can use none of its parent's.
+std::shared_ptr<zmq::context_t> shared_context() {
+    static std::mutex mutex;
+    static std::weak_ptr<zmq::context_t> shared;
+    const std::lock_guard lock(mutex);
+    auto context = shared.lock();
+    if (!context) shared = context = std::make_shared<zmq::context_t>(1);
+    return context;
+}
+
+}  // namespace
+
 struct ZmqSocket::Parts {
-    zmq::context_t context{1};
+    std::shared_ptr<zmq::context_t> context = shared_context();
     zmq::socket_t socket;  // Behind its context, so that it is closed first.
 };
 
@@ -70,7 +87,7 @@ ZmqSocket::~ZmqSocket() = default;
 os::Result<ZmqSocket> ZmqSocket::create(Kind kind, Limits limits) {
     try {
         auto parts = std::make_unique<Parts>();
-        parts->socket = zmq::socket_t(parts->context, type_of(kind));
+        parts->socket = zmq::socket_t(*parts->context, type_of(kind));
         // What is not yet written when we end is not worth waiting for.
         parts->socket.set(zmq::sockopt::linger, 0);
         parts->socket.set(zmq::sockopt::sndhwm, limits.queued_max);

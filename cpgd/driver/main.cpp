@@ -95,5 +95,5 @@ void Program::serve_status() {
 int main(int argc, char** argv) {
     auto started = daemon_start::start("cpgd", argc, argv);
     if (const auto* status = std::get_if<daemon_start::Ended>(&started)) return *status;
-    return Program(std::get<daemon_start::Started>(std::move(started))).run();
+    return Program(std::get<daemon_start::Started>(std::move(started))).run_to_the_end();
 }
