@@ -27,9 +27,11 @@ logging::Destinations destinations_of(const config::Logging& logging) {
 // cost a page fault a page, which is more than what is done with them.
 void keep_freed_memory() {
     constexpr int kMappedBytesMin = 8 << 20;
-    constexpr int kKeptBytesMax = 16 << 20;
+    constexpr int kKeptBytesMax = 128 << 20;
+    constexpr int kGrownBytes = 4 << 20;
     (void)::mallopt(M_MMAP_THRESHOLD, kMappedBytesMin);
     (void)::mallopt(M_TRIM_THRESHOLD, kKeptBytesMax);
+    (void)::mallopt(M_TOP_PAD, kGrownBytes);
 }
 
 void say(const std::string& text) {
