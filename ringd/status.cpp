@@ -232,6 +232,7 @@ json counters_json(const totem::Ring& ring, const transport::Transport& transpor
               {"tokens_visited", stats.tokens_visited},
               {"tokens_retransmitted", stats.tokens_retransmitted},
               {"tokens_parked", stats.tokens_parked},
+              {"tokens_held", stats.tokens_held},
               {"token_requests_sent", stats.token_requests_sent},
               {"messages_sent", stats.messages_sent},
               {"bytes_sent", stats.bytes_sent},

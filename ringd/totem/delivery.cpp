@@ -42,9 +42,9 @@ bool Delivery::deliver_packet(Seq seq, const MessageStore::Message& message, Seq
                               std::vector<Action>& actions) {
     ChunkReader reader(message.packet.bytes(), chunks_done_);
     while (const auto chunk = reader.next()) {
-        const bool must_wait =
-            chunk->last && chunk->guarantee == Guarantee::Safe && seq > safe_line;
-        if (must_wait) return false;
+        const bool is_safe = chunk->last && chunk->guarantee == Guarantee::Safe;
+        if (is_safe) last_safe_ = seq;
+        if (is_safe && seq > safe_line) return false;
         deliver_chunk(seq, message, *chunk, actions);
         ++chunks_done_;
     }

@@ -30,10 +30,12 @@ class Delivery {
 
     // All up to here was delivered; what follows may be partly.
     [[nodiscard]] Seq delivered() const { return delivered_; }
+    // The last message with an item that is delivered safe, up to the one that waits for it.
+    [[nodiscard]] Seq last_safe() const { return last_safe_; }
 
     template <class A>
     void archive(A& a) {
-        a(ring_, delivered_, chunks_done_, items_completed_, partials_);
+        a(ring_, delivered_, last_safe_, chunks_done_, items_completed_, partials_);
     }
 
   private:
@@ -56,6 +58,7 @@ class Delivery {
 
     base::RingId ring_;
     Seq delivered_{};
+    Seq last_safe_{};
     std::uint32_t chunks_done_ = 0;      // Of the message after delivered_.
     std::uint32_t items_completed_ = 0;  // By that message.
     std::map<base::NodeId, Partial> partials_;

@@ -21,7 +21,8 @@ void ask_for_token(Context& context, Operational& state) {
 
 // A token that may be parked somewhere must be asked for; one that rotates comes by itself.
 void ask_if_parked(Context& context, Operational& state) {
-    const bool may_be_parked = !state.lost_at && !state.waiting && !state.parked;
+    const bool may_be_parked =
+        (!state.lost_at || state.may_rest) && !state.waiting && !state.parked;
     if (!may_be_parked || state.request_at) return;
     state.request_gives_up = context.core.now + context.core.config.token_timeout;
     ask_for_token(context, state);
@@ -177,8 +178,7 @@ Next on(Context& context, Operational& state, base::NodeId from, const TokenRequ
     }
     // Straight to who asks: all is stable, so no member has anything to say that a visit before
     // would have to collect.
-    Token token = *state.parked;
-    state.parked.reset();
+    Token token = state.take_parked();
     token.idle_hops = 0;
     token.token_seq = next(token.token_seq);
     send_token(context, state, from, token);
@@ -203,6 +203,8 @@ Next on_data(Context& context, Operational& state, DataPacket data) {
     }
     if (data.visit >= state.sent.token_seq && data.visit > state.token_seq) {
         state.idle_when_sent = false;
+        state.may_rest = false;
+        state.request_at.reset();  // The token is on its way round.
         token_made_progress(context, state);
     }
     if (!ring.store.insert(data.seq, data.sender, std::move(data.packet))) {
@@ -215,8 +217,7 @@ Next on_data(Context& context, Operational& state, DataPacket data) {
 
 Next on_submitted(Context& context, Operational& state) {
     if (state.parked) {
-        Token token = *state.parked;
-        state.parked.reset();
+        Token token = state.take_parked();
         token.idle_hops = 0;
         visit(context, state, std::move(token));
         return std::nullopt;
@@ -240,6 +241,11 @@ Next on_time(Context& context, Operational& state) {
     }
     if (state.check_at && core.now >= *state.check_at) {
         if (Next next = check_partition(context, state)) return next;
+    }
+    if (state.pass_on_at && core.now >= *state.pass_on_at) {
+        Token token = state.take_parked();
+        token.token_seq = next(token.token_seq);
+        send_token(context, state, core.installed->members.after(core.self), token);
     }
     if (state.sent.again_at && core.now >= *state.sent.again_at) {
         ++core.stats.tokens_retransmitted;
@@ -271,7 +277,8 @@ Next on_time(Context& context, Operational& state) {
 
 std::optional<Instant> deadline(const Operational& state) {
     Instant earliest = state.presence_at;
-    for (const auto& at : {state.lost_at, state.check_at, state.sent.again_at, state.request_at}) {
+    for (const auto& at :
+         {state.lost_at, state.check_at, state.sent.again_at, state.request_at, state.pass_on_at}) {
         if (at) earliest = std::min(earliest, *at);
     }
     return earliest;

@@ -49,6 +49,7 @@ struct RingStats {
     std::uint64_t tokens_visited = 0;
     std::uint64_t tokens_retransmitted = 0;
     std::uint64_t tokens_parked = 0;
+    std::uint64_t tokens_held = 0;  // For a moment, before all know that it may be parked.
     std::uint64_t token_requests_sent = 0;
     std::uint64_t messages_sent = 0;
     std::uint64_t bytes_sent = 0;

@@ -74,9 +74,13 @@ struct Operational {
     TokenSeq token_seq{};            // Of the last visit.
     std::optional<Token> waiting{};  // Arrived; the socket may hold more before it.
     std::optional<Token> parked{};   // Held: the ring is idle.
+    // Parked before all know that it may be: it goes round once more then.
+    std::optional<Instant> pass_on_at{};
     SentToken sent{};
     std::optional<Instant> lost_at{};  // None: the token is parked, here or elsewhere.
     bool idle_when_sent = false;       // After this visit the token may be parked anywhere.
+    bool may_rest = false;             // It may rest at the last sender until pass_on_at.
+    Seq known_safe{};                  // All members know that they hold all up to here.
     Seq previous_seq{};                // token.seq as it came the round before: what is asked for.
     Seq forwarded_aru{};               // token.aru as we sent it.
     std::uint32_t own_fcc = 0;
@@ -93,9 +97,15 @@ struct Operational {
 
     template <class A>
     void archive(A& a) {
-        a(token_seq, waiting, parked, sent, lost_at, idle_when_sent, previous_seq, forwarded_aru,
-          own_fcc, own_backlog, request_at, request_gives_up, wanted_by, last_sender, visited_at,
-          rotation_resent, installed_at, presence_at, check_at);
+        a(token_seq, waiting, parked, pass_on_at, sent, lost_at, idle_when_sent, may_rest,
+          known_safe, previous_seq, forwarded_aru, own_fcc, own_backlog, request_at,
+          request_gives_up, wanted_by, last_sender, visited_at, rotation_resent, installed_at,
+          presence_at, check_at);
+    }
+    // The parked token, to be sent or visited.
+    [[nodiscard]] Token take_parked() {
+        pass_on_at.reset();
+        return *std::exchange(parked, std::nullopt);
     }
 };
 

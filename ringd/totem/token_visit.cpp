@@ -10,6 +10,9 @@
 namespace totem {
 namespace {
 
+// Shorter than what any member waits for before it sends its token again.
+constexpr Duration kHoldMax = std::chrono::milliseconds(20);
+
 // What one visit has sent so far.
 struct Visit {
     std::size_t resent_bytes = 0;
@@ -153,6 +156,7 @@ void measure_rotation(Core& core, Operational& state) {
 void park(Context& context, Operational& state, Token token) {
     Core& core = context.core;
     ++core.stats.tokens_parked;
+    state.pass_on_at.reset();
     context.trace(TraceEntry::What::TokenParked, token.ring, token.token_seq.value());
     state.visited_at = {};
     state.lost_at.reset();
@@ -161,6 +165,17 @@ void park(Context& context, Operational& state, Token token) {
         context.send_to_all(SendToAll::Audience::Members,
                             encode_token_seen({.ring = token.ring, .token_seq = token.token_seq}));
     }
+    state.parked = std::move(token);
+}
+
+// All is held by all, but not all know: the token stays for a moment, since under a low rate the
+// next message comes before that and makes the rest of the round needless.
+void hold(Context& context, Operational& state, Token token) {
+    Core& core = context.core;
+    ++core.stats.tokens_held;
+    context.trace(TraceEntry::What::TokenHeld, token.ring, token.token_seq.value());
+    state.visited_at = {};
+    state.pass_on_at = core.now + std::min(kHoldMax, core.config.token_retransmit / 2);
     state.parked = std::move(token);
 }
 
@@ -179,9 +194,10 @@ void send_fresh(Context& context, std::vector<base::Buffer>::iterator from,
     }
 }
 
-// How many of the new packets go out before the token.
+// How many of the new packets go out before the token. A single one costs it less time than a
+// member that reads the token first, and has to lower aru for a whole round.
 std::size_t count_before_token(const Core& core, const Visit& visit) {
-    if (!core.config.accelerated) return visit.fresh.size();
+    if (!core.config.accelerated || visit.fresh.size() == 1) return visit.fresh.size();
     std::size_t bytes = 0;
     std::size_t before = visit.fresh.size();
     while (before > 0 && bytes + visit.fresh[before - 1].size() <= core.config.accelerated_bytes) {
@@ -201,6 +217,7 @@ void send_token(Context& context, Operational& state, base::NodeId to, const Tok
                   .again_at = core.now + core.config.token_retransmit};
     state.lost_at = core.now + core.config.token_timeout;
     state.idle_when_sent = token.idle_hops >= members;
+    state.may_rest = token.idle_hops > 0;
     state.last_sender = token.last_sender;
     if (!core.installed->members.contains(state.last_sender)) {
         state.last_sender = core.installed->members.front();
@@ -259,8 +276,8 @@ void visit(Context& context, Operational& state, Token token) {
     state.own_backlog = backlog_now;
 
     if (members == 1) ring.safe_line = ring.store.aru();
-    const bool idle = token.seq == ring.safe_line && token.aru == token.seq &&
-                      token.requests.empty() && core.queue.empty();
+    const bool idle = visit.fresh.empty() && token.seq == ring.store.aru() &&
+                      token.aru == token.seq && token.requests.empty() && core.queue.empty();
     token.idle_hops = idle ? token.idle_hops + 1 : 0;
     context.trace(TraceEntry::What::TokenVisited, token.ring, token.token_seq.value(),
                   token.seq.value());
@@ -268,17 +285,25 @@ void visit(Context& context, Operational& state, Token token) {
     const std::size_t before_token = count_before_token(core, visit);
     const auto split = visit.fresh.begin() + static_cast<std::ptrdiff_t>(before_token);
     send_fresh(context, visit.fresh.begin(), split);
-    // From n idle visits on a member knows that all is stable and stops to miss the token; after
-    // n - 1 more all members know it, and it may stay.
-    const bool may_park = token.idle_hops >= 2 * members - 1;
-    const bool parks = members == 1 || (may_park && is_parking_place(core, token));
+    // n idle visits in a row: all hold everything, so this member need not miss the token from now
+    // on. n more, and each was told twice: all know that all is safe, and the token may stay.
+    const bool all_know = members == 1 || token.idle_hops >= 2 * members;
+    if (all_know) state.known_safe = token.seq;
+    // Who has not delivered a safe item must hear of its being safe.
+    const bool may_hold =
+        token.idle_hops >= members && ring.delivery.last_safe() <= state.known_safe;
+    const bool parks = members == 1 || ((all_know || may_hold) && is_parking_place(core, token));
     if (parks && state.wanted_by && ring.members.contains(*state.wanted_by)) {
         token.idle_hops = 0;
         token.token_seq = next(token.token_seq);
         send_token(context, state, *std::exchange(state.wanted_by, std::nullopt), token);
     } else if (parks) {
         state.forwarded_aru = token.aru;
-        park(context, state, std::move(token));
+        if (all_know) {
+            park(context, state, std::move(token));
+        } else {
+            hold(context, state, std::move(token));
+        }
     } else {
         token.token_seq = next(token.token_seq);
         send_token(context, state, ring.members.after(core.self), token);
@@ -290,7 +315,7 @@ void visit(Context& context, Operational& state, Token token) {
     release_stable(core);
     // Nobody brings the token back to a ring of one: what did not fit this visit goes with another.
     if (members == 1 && !visit.fresh.empty() && !core.queue.empty()) {
-        Token again = *std::exchange(state.parked, std::nullopt);
+        Token again = state.take_parked();
         again.token_seq = next(again.token_seq);
         totem::visit(context, state, std::move(again));
     }

@@ -19,6 +19,7 @@ struct TraceEntry {
         Installed,           // a: members.
         TokenVisited,        // a: token_seq, b: seq.
         TokenParked,         // a: token_seq.
+        TokenHeld,           // a: token_seq.
         TokenRetransmitted,  // a: token_seq.
         PeerHeard,
         PeerLost,
@@ -33,10 +34,10 @@ struct TraceEntry {
 };
 
 constexpr std::string_view name_of(TraceEntry::What what) {
-    constexpr std::array<std::string_view, 11> kNames{
-        "nothing",    "entered_gather", "entered_commit", "entered_recovery",
-        "installed",  "token_visited",  "token_parked",   "token_retransmitted",
-        "peer_heard", "peer_lost",      "peer_left"};
+    constexpr std::array<std::string_view, 12> kNames{
+        "nothing",       "entered_gather", "entered_commit", "entered_recovery",    "installed",
+        "token_visited", "token_parked",   "token_held",     "token_retransmitted", "peer_heard",
+        "peer_lost",     "peer_left"};
     return kNames[static_cast<std::size_t>(what)];
 }
 
