@@ -17,8 +17,9 @@ constexpr std::uint32_t kRoundsMax = 5;
 // rounds this bounds the time without a configuration.
 constexpr std::uint32_t kAttemptsMax = 4;
 
-// Who was left out is tried again after this many merge intervals.
-constexpr std::int64_t kShunMergeIntervals = 15;
+// Who was left out is tried again after this many rounds: whatever it was at then has come to an
+// end, since no gather has more than half as many.
+constexpr std::int64_t kShunRounds = 2 * std::int64_t{kRoundsMax};
 
 bool all_agree(const Core& core, const Gather& gather) {
     return std::ranges::all_of(gather.proposal, [&](base::NodeId node) {
@@ -72,7 +73,7 @@ void update_proposal(Context& context, Gather& gather) {
 }
 
 void shun_who_disagrees(Core& core, const Gather& gather) {
-    const Instant until = core.now + core.config.merge_interval * kShunMergeIntervals;
+    const Instant until = core.now + core.config.consensus_timeout * kShunRounds;
     for (const base::NodeId node : gather.proposal) {
         if (node == core.self) continue;
         const auto said = gather.said.find(node);
@@ -109,7 +110,7 @@ State enter_gather(Context& context, GatherReason reason) {
     gather.round_ends = core.now + core.config.consensus_timeout;
     gather.join_at = core.now + core.config.join_interval;
     if (gather.alone) {
-        const Instant until = core.now + core.config.merge_interval * kShunMergeIntervals;
+        const Instant until = core.now + core.config.consensus_timeout * kShunRounds;
         for (const base::NodeId peer : core.detector.peers()) {
             core.detector.shun(peer, until);
             core.connectivity.set_heard(peer, false);

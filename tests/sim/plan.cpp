@@ -136,13 +136,16 @@ Plan draw_plan(const Wish& wish) {
 
 base::Duration settle_bound(const Plan& plan) {
     const totem::RingConfig& it = plan.settings;
-    return 2 * (it.token_timeout + it.silence_max) + 8 * it.consensus_timeout +
+    return 2 * (it.token_timeout + it.silence_max) + 18 * it.consensus_timeout +
            4 * it.merge_interval + 8 * plan.store_max;
 }
 
 base::Duration quiet_time(const Plan& plan) {
     const totem::RingConfig& it = plan.settings;
-    return std::max({it.token_timeout, it.silence_max, 2 * it.merge_interval}) * 5 / 4;
+    // Who was left out is tried again after ten rounds of consensus.
+    return std::max({it.token_timeout, it.silence_max,
+                     10 * it.consensus_timeout + 2 * it.merge_interval}) *
+           5 / 4;
 }
 
 }  // namespace sim
