@@ -48,6 +48,7 @@ std::optional<base::Instant> Core::next_deadline() const {
     for (const auto& [id, write] : cluster_writes_) {
         consider(write.give_up_at);
     }
+    if (!cluster_reads_.empty()) consider(cluster_reads_.front().give_up_at);
     if (is_cluster_unsaved_ && retry_state_at_) consider(*retry_state_at_);
     if (const auto end = replica_.lease_end()) consider(*end);
     return next;
@@ -66,6 +67,7 @@ void Core::on(Context& context, const TimePassed&) {
                "no place in the cluster's order in time; it may still come");
         return true;
     });
+    refuse_cluster_reads(context);
 }
 
 // ---------------------------------------------------------------- the daemon's own word
@@ -110,8 +112,8 @@ void Core::on(Context& context, const NodesChanged& changed) {
 
 void Core::take(Context& context, Replica::Out out) {
     for (Replica::Out::Submit& submit : out.submits) {
-        context.actions.emplace_back(
-            Submit{.payload = std::move(submit.payload), .urgent = submit.urgent});
+        context.actions.emplace_back(Submit{
+            .payload = std::move(submit.payload), .urgent = submit.urgent, .safe = submit.safe});
     }
     for (Replica::Apply& apply : out.applies) {
         waiting_.emplace_back(std::move(apply));
@@ -122,6 +124,7 @@ void Core::take(Context& context, Replica::Out out) {
                                               .count = out.lost->count});
     }
     is_replica_due_ = is_replica_due_ || out.is_changed;
+    if (!cluster_reads_.empty()) refuse_cluster_reads(context);
 }
 
 }  // namespace cmap

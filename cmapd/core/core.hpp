@@ -25,6 +25,7 @@ namespace cmap {
 
 struct Counters {
     std::uint64_t gets = 0;
+    std::uint64_t cluster_reads = 0;  // That waited for a mark in the order.
     std::uint64_t sets = 0;
     std::uint64_t deletes = 0;
     std::uint64_t steps = 0;
@@ -46,6 +47,8 @@ class Core {
     static constexpr base::Duration kStatsPeriod = std::chrono::milliseconds{1'500};
     // A write to the cluster that has no place in the order by then has failed.
     static constexpr base::Duration kClusterWriteTime = std::chrono::seconds{10};
+    // A read of the cluster has changed nothing: who gives up early loses little.
+    static constexpr base::Duration kClusterReadTime = std::chrono::seconds{5};
     static constexpr base::Duration kStateRetry = std::chrono::seconds{1};
     static constexpr std::size_t kGoneMax = 1024;
 
@@ -102,6 +105,11 @@ class Core {
         protocol::cmap::Request request;
         base::Instant give_up_at{};
     };
+    struct ClusterRead {
+        SessionId session{};
+        std::uint64_t number = 0;
+        base::Instant give_up_at{};
+    };
 
     // core_session.cpp
     void on(Context& context, const SessionOpened& opened);
@@ -128,6 +136,11 @@ class Core {
     void serve(Context& context, const Asked& asked, const protocol::cmap::Transaction& all);
     // Queues what changes something, here or in the cluster.
     void enqueue(Context& context, const Asked& asked, protocol::cmap::Request request);
+    // core_reads.cpp
+    // Of the keys of the cluster: answered when this node has what was written before now.
+    void enqueue_cluster_read(Context& context, const Asked& asked,
+                              protocol::cmap::Request request);
+    void refuse_cluster_reads(Context& context);
     void enqueue_cluster_write(Context& context, const Asked& asked,
                                protocol::cmap::Request request);
     bool is_repeat(Context& context, const Asked& asked);
@@ -153,6 +166,7 @@ class Core {
     void take(Context& context, Replica::Out out);
     [[nodiscard]] bool may_try_state(base::Instant now) const;
     void split_staged(bool tries_state);
+    void tell_stored(Context& context);
 
     Keys keys_;
     Journal journal_;
@@ -174,6 +188,8 @@ class Core {
     std::optional<base::Instant> retry_state_at_;
 
     std::map<std::pair<SessionId, std::uint64_t>, ClusterWrite> cluster_writes_;
+    std::deque<ClusterRead> cluster_reads_;  // The oldest first.
+    std::uint64_t commit_total_ = 0;         // Of the replica in commit_.
 
     Values stats_;
     std::optional<base::Instant> stats_at_;

@@ -62,6 +62,7 @@ void Core::split_staged(bool tries_state) {
     if (!tries_state) return;
     commit_.rewrites_cluster = is_cluster_unsaved_;
     if (is_replica_due_ || is_cluster_unsaved_) commit_.replica = replica_.stored();
+    commit_total_ = replica_.total();
 }
 
 void Core::committed(base::Instant now, const std::optional<std::string>& state_error,
@@ -84,6 +85,9 @@ void Core::committed(base::Instant now, const std::optional<std::string>& state_
         answer(context, {.session = said.session, .number = said.number, .payload = {}},
                said.answer.error, said.answer.payload);
         cluster_writes_.erase({said.session, said.number});
+        std::erase_if(cluster_reads_, [&](const ClusterRead& read) {
+            return read.session == said.session && read.number == said.number;
+        });
     }
     for (const auto* stores : {&commit_.run_time, &commit_.state}) {
         for (const auto& [session, answered] : stores->answered) {
@@ -96,6 +100,18 @@ void Core::committed(base::Instant now, const std::optional<std::string>& state_
         journal_.add(change);
     }
     if (!changes.empty()) actions.emplace_back(Observe{.changes = std::move(changes)});
+    tell_stored(context);
+}
+
+// With a disk that refuses this node counts as if it had stored: the others go on, and it says so.
+void Core::tell_stored(Context& context) {
+    Replica::Out out;
+    if (commit_.replica) {
+        replica_.was_stored(commit_total_, out);
+    } else if (state_error_) {
+        replica_.was_stored(replica_.total(), out);
+    }
+    take(context, std::move(out));
 }
 
 void Core::tell(Context& context, Map map, const Change& change) {

@@ -2,32 +2,15 @@
 #include <algorithm>
 
 #include "cmapd/core/core.hpp"
+#include "cmapd/core/listing.hpp"
 
 namespace cmap {
 namespace {
 
 namespace api = protocol::cmap;
 
-// Of one Listed: small enough for one frame, whatever the values.
-constexpr std::size_t kListBytesMax = std::size_t{256} << 10u;
-
 bool is_prefix(std::string_view prefix) {
     return prefix.size() <= api::kKeyBytesMax && std::ranges::all_of(prefix, api::is_key_char);
-}
-
-// The first entry of `all` that begins with `prefix` and is after `after`.
-template <class Map>
-auto next_in(const Map& all, std::string_view prefix, std::string_view after) {
-    const auto found = after < prefix ? all.lower_bound(prefix) : all.upper_bound(after);
-    const bool is_in = found != all.end() && std::string_view(found->first).starts_with(prefix);
-    return is_in ? found : all.end();
-}
-
-const Value& value_of(const Entry& entry) {
-    return entry.value;
-}
-const Value& value_of(const Value& value) {
-    return value;
 }
 
 template <class Map>
@@ -38,23 +21,6 @@ std::optional<api::Next> next_of(const Map& all, const api::Iterate& iterate) {
     return api::Next{.key = found->first,
                      .type = value.type,
                      .bytes = static_cast<std::uint32_t>(value.bytes.size())};
-}
-
-template <class Map>
-api::Listed list_of(const Map& all, const api::List& list) {
-    api::Listed listed;
-    std::size_t bytes = 0;
-    for (auto at = next_in(all, list.prefix, list.after);
-         at != all.end() && std::string_view(at->first).starts_with(list.prefix); ++at) {
-        if (bytes > kListBytesMax) {
-            listed.more = true;
-            break;
-        }
-        const Value& value = value_of(at->second);
-        bytes += at->first.size() + value.bytes.size();
-        listed.items.push_back({.key = at->first, .value = value});
-    }
-    return listed;
 }
 
 // Where the keys of a transaction live; nothing: in several places.
@@ -84,6 +50,11 @@ void Core::on(Context&, const SessionClosed& closed) {
     trackers_.remove_all(closed.session);
     std::erase_if(waiting_for_stats_,
                   [&](const Asked& asked) { return asked.session == closed.session; });
+    std::erase_if(cluster_reads_, [&](const ClusterRead& read) {
+        if (read.session != closed.session) return false;
+        replica_.abandon_read(read.session, read.number);
+        return true;
+    });
     std::erase_if(cluster_writes_, [&](const auto& each) {
         if (each.first.first != closed.session) return false;
         // Whoever comes back asks again; what is in the order by then is answered from there.
@@ -123,6 +94,8 @@ void Core::on(Context& context, const Asked& asked) {
 void Core::serve(Context& context, const Asked& asked, const api::Get& get) {
     if (get.map == Map::Stats && !are_stats_fresh(context, asked)) return;
     ++counters_.gets;
+    const bool is_of_cluster = get.map == Map::Icmap && place_of(get.key) == Place::Cluster;
+    if (is_of_cluster && !get.own) return enqueue_cluster_read(context, asked, get);
     const Value* value = nullptr;
     if (get.map == Map::Icmap) {
         value = keys_.find(get.key);
@@ -151,6 +124,8 @@ void Core::serve(Context& context, const Asked& asked, const api::List& list) {
     }
     if (list.map == Map::Stats && !are_stats_fresh(context, asked)) return;
     ++counters_.iterations;
+    const bool is_of_cluster = list.map == Map::Icmap && place_of(list.prefix) == Place::Cluster;
+    if (is_of_cluster && !list.own) return enqueue_cluster_read(context, asked, list);
     answer(context, asked, CsError::Ok,
            api::encode(api::Answer{list.map == Map::Icmap ? list_of(keys_.all(), list)
                                                           : list_of(stats_, list)}));

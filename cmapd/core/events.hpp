@@ -109,6 +109,7 @@ struct ClearStats {
 struct Submit {
     base::Buffer payload;
     bool urgent = false;
+    bool safe = true;
 };
 // Of another partition's state, that was not the one to go on with: for the log.
 struct KeysLost {

@@ -11,7 +11,14 @@ using protocol::FrameError;
 using protocol::FrameReader;
 using protocol::FrameWriter;
 
-enum class RecordType : std::uint8_t { Op = 1, Summary = 2, State = 3, Replica = 4 };
+enum class RecordType : std::uint8_t {
+    Op = 1,
+    Summary = 2,
+    State = 3,
+    Replica = 4,
+    Mark = 5,
+    Stored = 6
+};
 
 constexpr std::size_t kVersionBytes = 8 + 4 + 8;
 constexpr std::size_t kAnswerBytesMin = 8 + 8 + 4 + 8 + 2;
@@ -165,6 +172,34 @@ State read_state(FrameReader& reader) {
     return state;
 }
 
+void write(FrameWriter& writer, const Mark& mark) {
+    write_start(writer, RecordType::Mark);
+    writer.write(mark.incarnation.value());
+    writer.write(mark.number);
+}
+Mark read_mark(FrameReader& reader) {
+    Mark mark;
+    mark.incarnation = protocol::Incarnation{reader.read<std::uint64_t>()};
+    mark.number = reader.read<std::uint64_t>();
+    return mark;
+}
+
+void write(FrameWriter& writer, const Stored& stored) {
+    write_start(writer, RecordType::Stored);
+    writer.write_ring(stored.ring);
+    writer.write(stored.view);
+    writer.write(stored.total);
+    writer.write_bool(stored.asks);
+}
+Stored read_stored(FrameReader& reader) {
+    Stored stored;
+    stored.ring = reader.read_ring();
+    stored.view = reader.read<std::uint64_t>();
+    stored.total = reader.read<std::uint64_t>();
+    stored.asks = reader.read_bool();
+    return stored;
+}
+
 void write_nodes(FrameWriter& writer, const auto& nodes) {
     writer.write_count(nodes.size());
     for (const base::NodeId node : nodes) {
@@ -237,6 +272,12 @@ base::Expected<Record, FrameError> decode_record(const base::Buffer& bytes) {
             break;
         case RecordType::State:
             record = read_state(reader);
+            break;
+        case RecordType::Mark:
+            record = read_mark(reader);
+            break;
+        case RecordType::Stored:
+            record = read_stored(reader);
             break;
         case RecordType::Replica:
             return base::fail(FrameError::UnknownType);

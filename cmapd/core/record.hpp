@@ -74,7 +74,25 @@ struct State {
     std::map<SessionId, ClusterAnswer> answers;
 };
 
-using Record = std::variant<Op, Summary, State>;
+// A place in the order, asked for by a node whose clients read: what they were to see stands before
+// it. Of the attachment and the number the node knows its own, over its restarts too.
+struct Mark {
+    protocol::Incarnation incarnation{};
+    std::uint64_t number = 0;
+
+    friend bool operator==(const Mark&, const Mark&) = default;
+};
+
+// The sender has stored the first `total` writes. `asks`: it knows of nobody else's, who say theirs
+// again.
+struct Stored {
+    base::RingId ring{};
+    std::uint64_t view = 0;
+    std::uint64_t total = 0;
+    bool asks = false;
+};
+
+using Record = std::variant<Op, Summary, State, Mark, Stored>;
 
 [[nodiscard]] base::Buffer encode_record(const Record& record);
 [[nodiscard]] base::Expected<Record, protocol::FrameError> decode_record(const base::Buffer& bytes);

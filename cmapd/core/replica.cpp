@@ -10,6 +10,9 @@ namespace {
 
 // Of one part of a state: small enough to share the ring with others.
 constexpr std::size_t kStatePartBytes = std::size_t{64} << 10u;
+// A mark, and what others have stored, changes nothing: where a restart would go on is stored with
+// what comes next, or after so many, which ringd keeps meanwhile.
+constexpr std::size_t kMarksUnstoredMax = 64;
 
 }  // namespace
 
@@ -25,7 +28,8 @@ Replica::Replica(const std::optional<base::Buffer>& stored, Values keys, std::si
     came_along_ = std::move(state->came_along);
     version_ = state->version;
     settled_ = state->settled;
-    total_ = state->total;
+    total_ = own_stored_ = state->total;
+    asks_stored_ = true;
     lineage_ = std::move(state->lineage);
     answers_ = std::move(state->answers);
 }
@@ -53,20 +57,29 @@ void Replica::attached(base::NodeId self, bool resumed, protocol::Incarnation in
     view_ = {};
     came_along_.reset();
     exchange_.reset();
+    stored_.clear();
+    told_stored_ = 0;
+    begun_in_ = {};
+    read_all_again();
     for (auto& [id, pending] : pending_) {
         pending.submitted_in = {};
+        pending.answer.reset();
     }
 }
 
 void Replica::happened(const protocol::Event& event, Out& out) {
+    bool is_change = true;
     if (const auto* transitional = std::get_if<protocol::Transitional>(&event.what)) {
         came_along_.emplace(transitional->members.begin(), transitional->members.end());
     } else if (const auto* view = std::get_if<protocol::View>(&event.what)) {
         on_view(*view, out);
     } else if (const auto* batch = std::get_if<protocol::Batch>(&event.what)) {
-        on_batch(*batch, out);
+        is_change = on_batch(*batch, out);
     }
     applied_ = event.cursor;
+    marks_unstored_ = is_change ? 0 : marks_unstored_ + 1;
+    if (!is_change && marks_unstored_ < kMarksUnstoredMax) return;
+    marks_unstored_ = 0;
     out.is_changed = out.is_changed || !exchange_;
 }
 
@@ -80,6 +93,9 @@ void Replica::on_view(const protocol::View& view, Out& out) {
     came_along_.reset();
     exchange_.reset();  // And what it held: nobody has taken it, its nodes send it again.
     view_ = view;
+    stored_.clear();
+    told_stored_ = 0;
+    asks_stored_ = false;  // All say it in a new view.
     const bool are_we_in = std::ranges::any_of(view.members, [&](const auto& member) {
         return member.node == self_ && member.incarnation == incarnation_;
     });
@@ -99,9 +115,17 @@ void Replica::begin_exchange(Out& out) {
                            .urgent = true});
 }
 
-void Replica::on_batch(const protocol::Batch& batch, Out& out) {
+bool Replica::on_batch(const protocol::Batch& batch, Out& out) {
     auto record = decode_record(batch.payload);
-    if (!record) return;  // Of a version that we don't know.
+    if (!record) return true;  // Of a version that we don't know.
+    if (const auto* mark = std::get_if<Mark>(&*record)) {
+        if (batch.sender == self_) on_mark(*mark, out);
+        return false;
+    }
+    if (const auto* stored = std::get_if<Stored>(&*record)) {
+        on_stored(batch.sender, *stored, out);
+        return false;
+    }
     if (const auto* op = std::get_if<Op>(&*record)) {
         on_op(*op, out);
     } else if (const auto* summary = std::get_if<Summary>(&*record)) {
@@ -109,6 +133,7 @@ void Replica::on_batch(const protocol::Batch& batch, Out& out) {
     } else if (auto* state = std::get_if<State>(&*record)) {
         on_state(batch.sender, std::move(*state), out);
     }
+    return true;
 }
 
 void Replica::on_summary(base::NodeId sender, const Summary& summary, Out& out) {
@@ -212,6 +237,11 @@ void Replica::install(base::NodeId winner, State state, Out& out) {
     total_ = state.total;
     lineage_ = std::move(state.lineage);
     answers_ = std::move(state.answers);
+    own_stored_ = 0;
+    read_all_again();
+    for (auto& [id, pending] : pending_) {
+        pending.answer.reset();
+    }
     if (!is_ancestor) {
         settled_ = version_;  // Told once.
         if (lost.count > 0) out.lost = std::move(lost);

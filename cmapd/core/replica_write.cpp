@@ -1,6 +1,7 @@
-// Writes to the cluster's keys: when they may be made, and what they do in their place of the
-// order.
+// Writes to the cluster's keys: when they may be made, what they do in their place of the order,
+// and when they are answered.
 #include <algorithm>
+#include <utility>
 
 #include "cmapd/core/replica.hpp"
 #include "common/base/invariant.hpp"
@@ -45,6 +46,12 @@ bool Replica::is_open() const {
     return is_synchronised_ && is_quorate() && has_lease() && has_enough_members();
 }
 
+bool Replica::is_shut() const {
+    if (view_.members.empty()) return false;
+    const bool is_refused = !is_uncounted_ && inquorate_ring_ == view_.ring;
+    return is_refused || !has_enough_members();
+}
+
 const char* Replica::why_closed() const {
     if (is_open()) return "";
     if (view_.members.empty()) return "this node is not in the cluster yet";
@@ -58,6 +65,7 @@ void Replica::quorum(base::RingId ring, bool is_quorate, std::optional<base::Ins
                      Out& out) {
     is_uncounted_ = false;
     quorate_ring_ = is_quorate ? std::optional(ring) : std::nullopt;
+    inquorate_ring_ = is_quorate ? std::nullopt : std::optional(ring);
     quorate_until_ = until;
     go_on(out);
 }
@@ -89,16 +97,46 @@ void Replica::abandon(SessionId session, std::uint64_t number) {
     pending_.erase({session, number});
 }
 
+// ---------------------------------------------------------------- going on
+
 // What was delivered in a transitional configuration the others may not have: its answer waits for
 // the view after it. What another state has swept away is sent again.
 void Replica::go_on(Out& out) {
+    tell_stored(out);
     if (!is_open() || came_along_) return;
-    out.is_changed = out.is_changed || settled_ != version_;
-    settled_ = version_;
+    const bool is_begun = version_.epoch == view_.ring;
+    if (!is_begun) begin_epoch(out);
     Apply apply;
+    const std::uint64_t stored = is_begun ? stored_by_all() : 0;
+    // Stored with what comes next: it is for a warning only.
+    const std::uint64_t behind = total_ - std::min(stored, total_);
+    if (behind < version_.count) {
+        settled_ = {.epoch = version_.epoch, .count = version_.count - behind};
+    }
+    answer_writes(stored, apply, out);
+    answer_reads(stored, apply);
+    if (!apply.answers.empty()) out.applies.push_back(std::move(apply));
+    send_mark(out);
+}
+
+// All that ask for it name it alike, so it is done once.
+void Replica::begin_epoch(Out& out) {
+    const bool is_wanted =
+        !pending_.empty() || !reads_.empty() || !marked_reads_.empty() || !seen_reads_.empty();
+    if (!is_wanted || begun_in_ == view_.ring) return;
+    begun_in_ = view_.ring;
+    out.submits.push_back({.payload = encode_record(Op{.ring = view_.ring,
+                                                       .session = SessionId{0},
+                                                       .number = view_.ring.seq,
+                                                       .request = api::Transaction{}})});
+}
+
+void Replica::answer_writes(std::uint64_t stored, Apply& apply, Out& out) {
     for (auto at = pending_.begin(); at != pending_.end();) {
         auto& [id, pending] = *at;
-        if (const ClusterAnswer* answer = answered(id.first, id.second)) {
+        const ClusterAnswer* answer =
+            pending.answer ? &*pending.answer : answered(id.first, id.second);
+        if (answer != nullptr && answer->at <= stored) {
             apply.answers.push_back({.session = id.first,
                                      .number = id.second,
                                      .error = answer->error,
@@ -106,17 +144,49 @@ void Replica::go_on(Out& out) {
             at = pending_.erase(at);
             continue;
         }
-        if (pending.submitted_in != view_.ring) {
+        if (answer == nullptr && pending.submitted_in != view_.ring) {
             pending.submitted_in = view_.ring;
             out.submits.push_back({.payload = encode_record(Op{.ring = view_.ring,
                                                                .session = id.first,
                                                                .number = id.second,
-                                                               .request = pending.request}),
-                                   .urgent = false});
+                                                               .request = pending.request})});
         }
         ++at;
     }
-    if (!apply.answers.empty()) out.applies.push_back(std::move(apply));
+}
+
+void Replica::was_stored(std::uint64_t total, Out& out) {
+    own_stored_ = total;
+    go_on(out);
+}
+
+std::uint64_t Replica::stored_by_all() const {
+    std::uint64_t stored = own_stored_;
+    for (const protocol::ViewMember& member : view_.members) {
+        if (member.node == self_) continue;
+        const auto said = stored_.find(member.node);
+        stored = std::min(stored, said == stored_.end() ? 0 : said->second);
+    }
+    return stored;
+}
+
+void Replica::tell_stored(Out& out) {
+    if (!is_synchronised_ || own_stored_ == told_stored_ || view_.members.size() < 2) return;
+    told_stored_ = own_stored_;
+    out.submits.push_back(
+        {.payload = encode_record(Stored{.ring = view_.ring,
+                                         .view = view_.version,
+                                         .total = own_stored_,
+                                         .asks = std::exchange(asks_stored_, false)}),
+         .urgent = false,
+         .safe = false});
+}
+
+void Replica::on_stored(base::NodeId sender, const Stored& stored, Out& out) {
+    if (stored.ring != view_.ring || stored.view != view_.version || sender == self_) return;
+    stored_[sender] = stored.total;
+    if (stored.asks) told_stored_ = 0;
+    go_on(out);
 }
 
 // ---------------------------------------------------------------- in the order
@@ -142,22 +212,15 @@ void Replica::apply(const Op& op, Out& out) {
     }
     ++version_.count;
     ++total_;
-    if (!came_along_) settled_ = version_;
     Apply apply;
     ClusterAnswer answer = carry_out(op.request, apply.writes);
     answer.number = op.number;
     answer.at = total_;
     remember(op.session, answer);
 
-    // Else go_on() answers it.
-    const bool is_answered =
-        !came_along_ && is_open() && pending_.erase({op.session, op.number}) > 0;
-    if (is_answered) {
-        apply.answers.push_back({.session = op.session,
-                                 .number = op.number,
-                                 .error = answer.error,
-                                 .payload = answer.payload});
-    }
+    // Answered by go_on(), when all have stored it.
+    const auto waits = pending_.find({op.session, op.number});
+    if (waits != pending_.end()) waits->second.answer = std::move(answer);
     out.applies.push_back(std::move(apply));
 }
 

@@ -191,7 +191,7 @@ void Driver::send_submissions() {
         const cmap::Submit next = std::move(submissions_.front());
         submissions_.pop_front();
         // Safe: what it leads to all who are with us have (cmapd/core/replica.hpp).
-        (void)stream_->submit(next.payload, true, next.urgent);
+        (void)stream_->submit(next.payload, next.safe, next.urgent);
     }
 }
 

@@ -36,6 +36,7 @@ json session_json(const session::SessionStatus& session) {
 
 json counters_json(const cmap::Counters& keys, const session::Counters& sessions) {
     return {{"gets", keys.gets},
+            {"cluster_reads", keys.cluster_reads},
             {"sets", keys.sets},
             {"deletes", keys.deletes},
             {"steps", keys.steps},

@@ -15,7 +15,9 @@ enum class RequestType : std::uint8_t {
     List = 0x06,
     TrackAdd = 0x07,
     TrackDelete = 0x08,
-    Transaction = 0x09
+    Transaction = 0x09,
+    GetOwn = 0x0a,  // A Get and a List with `own`.
+    ListOwn = 0x0b
 };
 
 enum class AnswerType : std::uint8_t {
@@ -46,6 +48,14 @@ Map read_map(FrameReader& reader) {
 // A name of a key, whole or its beginning: the core says which are none.
 std::string read_name(FrameReader& reader) {
     return reader.read_text(kKeyBytesMax);
+}
+
+Get read_get(FrameReader& reader, bool own) {
+    Get get;
+    get.map = read_map(reader);
+    get.key = read_name(reader);
+    get.own = own;
+    return get;
 }
 
 Set read_set(FrameReader& reader) {
@@ -87,12 +97,9 @@ TrackAdd read_track_add(FrameReader& reader) {
 
 Request read_request(FrameReader& reader, RequestType type) {
     switch (type) {
-        case RequestType::Get: {
-            Get get;
-            get.map = read_map(reader);
-            get.key = read_name(reader);
-            return get;
-        }
+        case RequestType::Get:
+        case RequestType::GetOwn:
+            return read_get(reader, type == RequestType::GetOwn);
         case RequestType::Set:
             return read_set(reader);
         case RequestType::Delete: {
@@ -107,6 +114,11 @@ Request read_request(FrameReader& reader, RequestType type) {
             return read_range<Iterate>(reader);
         case RequestType::List:
             return read_range<List>(reader);
+        case RequestType::ListOwn: {
+            List list = read_range<List>(reader);
+            list.own = true;
+            return list;
+        }
         case RequestType::TrackAdd:
             return read_track_add(reader);
         case RequestType::TrackDelete:
@@ -119,7 +131,7 @@ Request read_request(FrameReader& reader, RequestType type) {
 }
 
 void write(FrameWriter& writer, const Get& get) {
-    write_start(writer, RequestType::Get);
+    write_start(writer, get.own ? RequestType::GetOwn : RequestType::Get);
     writer.write_enum(get.map);
     writer.write_text(get.key);
 }
@@ -151,7 +163,7 @@ void write(FrameWriter& writer, const Iterate& iterate) {
     write_range(writer, RequestType::Iterate, iterate);
 }
 void write(FrameWriter& writer, const List& list) {
-    write_range(writer, RequestType::List, list);
+    write_range(writer, list.own ? RequestType::ListOwn : RequestType::List, list);
 }
 void write(FrameWriter& writer, const TrackAdd& add) {
     INVARIANT((add.events & ~kEventBits) == 0);

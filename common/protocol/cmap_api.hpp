@@ -40,10 +40,13 @@ inline constexpr std::size_t kTransactionItemsMax = 256;
 
 // ---------------------------------------------------------------- client → cmapd
 
-// Answered by Got.
+// Answered by Got. Of a key below "cluster.": as it is in the cluster, with all that anybody was
+// answered before it was asked; refused where the cluster can't be asked. `own`: as this node has
+// it, at once, and perhaps behind.
 struct Get {
     Map map = Map::Icmap;
     std::string key;
+    bool own = false;
 };
 struct Set {
     Map map = Map::Icmap;
@@ -67,11 +70,13 @@ struct Iterate {
     std::string prefix;
     std::string after;
 };
-// The same for many, with their values; answered by Listed.
+// The same for many, with their values; answered by Listed. A prefix that begins with "cluster." is
+// read as by Get; any other, and each with `own`, as this node has the keys.
 struct List {
     Map map = Map::Icmap;
     std::string prefix;
     std::string after;
+    bool own = false;
 };
 // Answered by Tracking. `since` 0: changes from now on. Else those after it too (a client that
 // comes back says the last one it knows of).

@@ -25,6 +25,7 @@ struct Options {
     bool is_prefix = false;
     bool is_json = false;
     bool are_statistics = false;
+    bool is_own = false;
     std::string file = "-";
     std::size_t count = 0;  // Changes to watch before it ends; 0: until it is interrupted.
 };
@@ -48,9 +49,23 @@ void say(const json& object, bool is_pretty = false) {
     std::printf("%s\n", object.dump(is_pretty ? 2 : -1, ' ', false, Handler::replace).c_str());
 }
 
+halo::Keys::Read read_of(const Options& options) {
+    return options.is_own ? halo::Keys::Read::Own : halo::Keys::Read::Cluster;
+}
+
+// A key of the cluster without quorum: there is a way to see what this node has.
+int fail_read(const std::string& what, halo::Error error) {
+    if (error != halo::Error::TryAgain) return fail(what, error);
+    std::fprintf(stderr,
+                 "haloctl cmap: %s: the cluster can't be asked now; --own reads what this node "
+                 "has\n",
+                 what.c_str());
+    return exit_code_of(error);
+}
+
 int get(halo::Keys& keys, const Options& options) {
-    const auto value = keys.get(options.key);
-    if (!value) return fail("cannot get " + options.key, value.error());
+    const auto value = keys.get(options.key, read_of(options));
+    if (!value) return fail_read("cannot get " + options.key, value.error());
     if (!*value) {
         std::fprintf(stderr, "haloctl cmap: no key %s\n", options.key.c_str());
         return kFailed;
@@ -114,8 +129,8 @@ int erase(halo::Keys& keys, const Options& options) {
 }
 
 int list(halo::Keys& keys, const Options& options) {
-    const auto found = keys.list(options.key);
-    if (!found) return fail("cannot list the keys", found.error());
+    const auto found = keys.list(options.key, read_of(options));
+    if (!found) return fail_read("cannot list the keys", found.error());
     if (options.is_json) {
         json all = json::array();
         for (const halo::Key& key : *found) {
@@ -152,8 +167,8 @@ int watch(halo::Keys& keys, const Options& options) {
 
 // Keys of one object a line, as --json lists them in an array: what `load` reads.
 int export_keys(halo::Keys& keys, const Options& options) {
-    const auto found = keys.list(options.key);
-    if (!found) return fail("cannot list the keys", found.error());
+    const auto found = keys.list(options.key, read_of(options));
+    if (!found) return fail_read("cannot list the keys", found.error());
     for (const halo::Key& key : *found) {
         say(key_json(key));
     }
@@ -227,8 +242,14 @@ void add_cmap(CLI::App& app, Context& context) {
         sub->add_flag("--stats", options->are_statistics, "of the statistics");
     };
 
+    const auto add_own = [&](CLI::App* sub) {
+        sub->add_flag("--own", options->is_own,
+                      "keys below cluster. as this node has them, without asking the cluster");
+    };
+
     CLI::App* getter = add("get", "the value of a key", get);
     add_key(getter);
+    add_own(getter);
     add_json(getter, "with its name and type, for programs");
     add_statistics(getter);
 
@@ -250,6 +271,7 @@ void add_cmap(CLI::App& app, Context& context) {
     add_prefix(lister);
     add_json(lister, "for programs");
     add_statistics(lister);
+    add_own(lister);
 
     CLI::App* watcher = add("watch", "print each change", watch);
     add_prefix(watcher);
@@ -263,6 +285,7 @@ void add_cmap(CLI::App& app, Context& context) {
 
     CLI::App* exporter = add("export", "keys as load reads them", export_keys);
     add_prefix(exporter);
+    add_own(exporter);
 }
 
 }  // namespace haloctl

@@ -39,7 +39,8 @@ def connect():
 
 def get(handle, key):
     value = ctypes.c_uint64()
-    error = cmap.cmap_get_uint64(handle, key.encode(), ctypes.byref(value))
+    while (error := cmap.cmap_get_uint64(handle, key.encode(), ctypes.byref(value))) == TRY_AGAIN:
+        select.select([], [], [], 0.05)
     return value.value if error == OK else f"error {error}"
 
 

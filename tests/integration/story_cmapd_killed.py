@@ -32,6 +32,39 @@ def without_quorumd(cluster, number):
     lab.wait_for(lambda: keys().get("writable"), lab.SOON, "cmapd has found quorumd")
 
 
+def read(cluster, number, key, *options):
+    """A read says that the cluster can't be asked, or what is in the cluster."""
+    def answer():
+        got = cluster.haloctl(number, "cmap", "get", key, *options)
+        assert got.returncode == 0 or "the cluster can't be asked now" in got.stderr, (number, got.stdout, got.stderr)
+        return got.stdout.strip()
+
+    return lab.wait_for(answer, lab.SOON, f"{key} is read on node {number}")
+
+
+def fresh_reads(cluster):
+    """What one node was answered all others read at once."""
+    for turn in range(12):
+        writer = 1 + turn % 3
+        lab.wait_for(lambda: cluster.haloctl(writer, "cmap", "set", "cluster.turn", "u32", str(turn)).returncode == 0, lab.SOON, "written")
+        for number in cluster.hosts:
+            assert read(cluster, number, "cluster.turn") == str(turn), (turn, number)
+
+
+def alone(cluster):
+    """Without quorum the cluster can't be asked; what the node has can be read, and Corosync's interface reads that."""
+    cluster.stop(1)
+    cluster.stop(2)
+    lab.wait_for(lambda: "not quorate" in ((cluster.status(3) or {}).get("cmapd", {}).get("cluster", {}).get("why_not") or ""), lab.SOON,
+                 "the last node is not quorate")
+    refused = cluster.haloctl(3, "cmap", "get", "cluster.turn")
+    assert refused.returncode != 0 and "the cluster can't be asked now; --own" in refused.stderr, refused
+    assert cluster.haloctl(3, "cmap", "get", "--own", "cluster.turn").stdout.strip() == "11"
+    assert "cluster.turn (u32) = 11" in cluster.haloctl(3, "cmap", "list", "--own", "cluster.").stdout
+    got = cluster.hosts[3].run(["corosync-cmapctl", "-g", "cluster.turn"], env=cluster.engine.environment)
+    assert "= 11" in got.stdout, (got.stdout, got.stderr)
+
+
 def story(cluster):
     cluster.start()
     members = cluster.load(rate=50)
@@ -78,15 +111,15 @@ def story(cluster):
     assert heard == list(range(1, len(heard) + 1)), "a change was told twice, or not"
     assert len(heard) == result["answers"][KEYS[0]]["1"], (len(heard), result["answers"])
     for number in cluster.hosts:
-        got = cluster.haloctl(number, "cmap", "get", "cluster.count")
-        assert got.stdout.strip() == str(result["keys"]["cluster.count"]), (number, got.stdout, got.stderr)
+        assert read(cluster, number, "cluster.count") == str(result["keys"]["cluster.count"]), number
+    fresh_reads(cluster)
 
     assert ringd == [cluster.daemon_pid(n, "ringd") for n in cluster.hosts], "a ringd was restarted"
     assert cpgd == [cluster.daemon_pid(n, "cpgd") for n in cluster.hosts], "a cpgd was restarted"
     cluster.drain()
     cluster.judge()
     load.stdin.close()
-    cluster.stop(2)
+    alone(cluster)
     damaged = list(host.folder.rglob("*.damaged-*"))
     assert not damaged, damaged
     database = next(host.folder.rglob("keys.db"))

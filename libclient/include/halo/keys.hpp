@@ -75,10 +75,21 @@ class Keys {
     Keys& operator=(const Keys&) = delete;
     ~Keys();
 
+    // How keys below "cluster." are read. Cluster: the answer has every change that was answered,
+    // on any node, before the call: it costs a round of the ring. Error::TryAgain: this partition
+    // is not quorate, or there was no answer in 5 s. Own: as this node has them, at once, also
+    // without quorum: never older than what it was read to be before, perhaps older than what
+    // another node knows. For all other keys both are the same.
+    enum class Read : std::uint8_t { Cluster, Own };
+
     // Nothing: there is no such key.
-    [[nodiscard]] Result<std::optional<KeyValue>> get(std::string_view name);
-    // All that begin with `prefix`, in byte order.
-    [[nodiscard]] Result<std::vector<Key>> list(std::string_view prefix);
+    [[nodiscard]] Result<std::optional<KeyValue>> get(std::string_view name, Read read);
+    [[nodiscard]] Result<std::optional<KeyValue>> get(std::string_view name);  // Read::Cluster.
+    // All that begin with `prefix`, in byte order. Only a prefix that begins with "cluster." is
+    // read from the cluster. More than 256 KiB come in pieces, each from a later moment than the
+    // one before.
+    [[nodiscard]] Result<std::vector<Key>> list(std::string_view prefix, Read read);
+    [[nodiscard]] Result<std::vector<Key>> list(std::string_view prefix);  // Read::Cluster.
 
     // A key below "cluster." is changed on all nodes: the answer comes when it is stored here and
     // all nodes of the ring have it. Error::TryAgain: this partition may not write now.

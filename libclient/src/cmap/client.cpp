@@ -37,8 +37,8 @@ CsResult<api::Answer> CmapClient::ask(const api::Request& request, std::string* 
 }
 
 template <class Wanted>
-CsResult<Wanted> CmapClient::ask_for(const api::Request& request) {
-    auto answer = ask(request);
+CsResult<Wanted> CmapClient::ask_for(const api::Request& request, std::string* why) {
+    auto answer = ask(request, why);
     if (!answer) return base::fail(answer.error());
     auto* wanted = std::get_if<Wanted>(&*answer);
     if (wanted == nullptr) return base::fail(CS_ERR_LIBRARY);
@@ -50,8 +50,15 @@ cs_error_t CmapClient::change(const api::Request& request, std::string* why) {
     return answer ? CS_OK : answer.error();
 }
 
-CsResult<api::Value> CmapClient::get(const std::string& key) {
-    auto got = ask_for<api::Got>(api::Get{.map = map_, .key = key});
+CsResult<api::Value> CmapClient::get(const std::string& key, Read read, std::string* why) {
+    api::Get get{.map = map_, .key = key, .own = read == Read::Own};
+    auto got = ask_for<api::Got>(get, why);
+    if (!got && got.error() == CS_ERR_TRY_AGAIN && read == Read::Compatible) {
+        get.own = true;
+        got = ask_for<api::Got>(get, why);
+    }
+    // Not in time: nothing was done, and it may be asked again.
+    if (!got && got.error() == CS_ERR_TIMEOUT) return base::fail(CS_ERR_TRY_AGAIN);
     if (!got) return base::fail(got.error());
     return std::move(got->value);
 }
@@ -72,8 +79,11 @@ CsResult<api::Next> CmapClient::next(const std::string& prefix, const std::strin
     return ask_for<api::Next>(api::Iterate{.map = map_, .prefix = prefix, .after = after});
 }
 
-CsResult<api::Listed> CmapClient::list(const std::string& prefix, const std::string& after) {
-    return ask_for<api::Listed>(api::List{.map = map_, .prefix = prefix, .after = after});
+CsResult<api::Listed> CmapClient::list(const std::string& prefix, const std::string& after,
+                                       Read read, std::string* why) {
+    const bool own = read == Read::Own;
+    return ask_for<api::Listed>(
+        api::List{.map = map_, .prefix = prefix, .after = after, .own = own}, why);
 }
 
 cs_error_t CmapClient::transact(api::Transaction transaction, std::uint32_t& failed,

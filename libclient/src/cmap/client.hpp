@@ -32,13 +32,19 @@ class CmapClient {
     [[nodiscard]] ServiceSession& session() { return *session_; }
     [[nodiscard]] Map map() const { return map_; }
 
-    CsResult<Value> get(const std::string& key);
+    // How a key of the cluster is read. Cluster: with all that was answered on any node before;
+    // CS_ERR_TRY_AGAIN where the cluster can't be asked. Own: as this node has it, at once.
+    // Compatible: Cluster, and Own where the partition is not quorate, so that programs which know
+    // Corosync alone see there what they can.
+    enum class Read : std::uint8_t { Cluster, Own, Compatible };
+    CsResult<Value> get(const std::string& key, Read read, std::string* why = nullptr);
     // `why`, when given, is what the daemon says about a refusal.
     cs_error_t set(const std::string& key, Value value, std::string* why = nullptr);
     cs_error_t erase(const std::string& key, std::string* why = nullptr);
     cs_error_t step(const std::string& key, std::int32_t by, std::string* why = nullptr);
     CsResult<protocol::cmap::Next> next(const std::string& prefix, const std::string& after);
-    CsResult<protocol::cmap::Listed> list(const std::string& prefix, const std::string& after);
+    CsResult<protocol::cmap::Listed> list(const std::string& prefix, const std::string& after,
+                                          Read read, std::string* why = nullptr);
     // CS_ERR_EXIST: the condition `failed` did not hold.
     cs_error_t transact(protocol::cmap::Transaction transaction, std::uint32_t& failed,
                         std::string* why = nullptr);
@@ -61,7 +67,7 @@ class CmapClient {
     CsResult<protocol::cmap::Answer> ask(const protocol::cmap::Request& request,
                                          std::string* why = nullptr);
     template <class Wanted>
-    CsResult<Wanted> ask_for(const protocol::cmap::Request& request);
+    CsResult<Wanted> ask_for(const protocol::cmap::Request& request, std::string* why = nullptr);
     cs_error_t change(const protocol::cmap::Request& request, std::string* why);
     std::vector<base::Buffer> subscriptions();
 

@@ -70,7 +70,7 @@ cs_error_t set_number(cmap_handle_t handle, const char* key, Number number, api:
 template <class Number>
 cs_error_t get_number(cmap_handle_t handle, const char* key, Number* number, api::Type type) {
     return with_key(handle, key, [&](CmapClient& cmap, const std::string& name) {
-        const auto value = cmap.get(name);
+        const auto value = cmap.get(name, CmapClient::Read::Compatible);
         if (!value) return value.error();
         const auto read = api::as<Number>(*value);
         if (value->type != type || !read) return CS_ERR_INVALID_PARAM;
@@ -204,7 +204,7 @@ cs_error_t cmap_get(cmap_handle_t handle, const char* key_name, void* value, siz
                     cmap_value_types_t* type) {
     return with_key(handle, key_name, [&](CmapClient& cmap, const std::string& name) {
         if (value != nullptr && value_len == nullptr) return CS_ERR_INVALID_PARAM;
-        const auto found = cmap.get(name);
+        const auto found = cmap.get(name, CmapClient::Read::Compatible);
         if (!found) return found.error();
         if (value != nullptr) {
             if (found->bytes.size() > *value_len) return CS_ERR_INVALID_PARAM;
@@ -250,7 +250,7 @@ cs_error_t cmap_get_double(cmap_handle_t handle, const char* key_name, double* d
 cs_error_t cmap_get_string(cmap_handle_t handle, const char* key_name, char** str) {
     return with_key(handle, key_name, [&](CmapClient& cmap, const std::string& name) {
         if (str == nullptr) return CS_ERR_INVALID_PARAM;
-        const auto value = cmap.get(name);
+        const auto value = cmap.get(name, CmapClient::Read::Compatible);
         if (!value) return value.error();
         if (value->type != api::Type::String) return CS_ERR_INVALID_PARAM;
         char* const copy = static_cast<char*>(std::malloc(value->bytes.size()));

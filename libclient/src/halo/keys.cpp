@@ -89,6 +89,11 @@ std::optional<KeyValue> value_of(const std::optional<api::Value>& value) {
     return value ? value_of(*value) : std::nullopt;
 }
 
+client::CmapClient::Read wire_of(Keys::Read read) {
+    return read == Keys::Read::Own ? client::CmapClient::Read::Own
+                                   : client::CmapClient::Read::Cluster;
+}
+
 bool is_sendable(std::string_view name) {
     return name.size() <= api::kKeyBytesMax;
 }
@@ -132,24 +137,35 @@ Keys::~Keys() {
 }
 
 Result<std::optional<KeyValue>> Keys::get(std::string_view name) {
+    return get(name, Read::Cluster);
+}
+
+Result<std::optional<KeyValue>> Keys::get(std::string_view name, Read read) {
     if (session_ == nullptr || process.get() == nullptr) return fail(CS_ERR_BAD_HANDLE);
     if (!is_sendable(name)) return fail(CS_ERR_NAME_TOO_LONG);
     const client::CancellationShield shield;
-    const auto got = session_->cmap->get(std::string(name));
+    const auto got = session_->cmap->get(std::string(name), wire_of(read));
     if (got) return value_of(*got);
     if (got.error() == CS_ERR_NOT_EXIST) return std::optional<KeyValue>{};
     return fail(got.error());
 }
 
 Result<std::vector<Key>> Keys::list(std::string_view prefix) {
+    return list(prefix, Read::Cluster);
+}
+
+Result<std::vector<Key>> Keys::list(std::string_view prefix, Read read) {
     if (session_ == nullptr || process.get() == nullptr) return fail(CS_ERR_BAD_HANDLE);
     if (!is_sendable(prefix)) return fail(CS_ERR_NAME_TOO_LONG);
     const client::CancellationShield shield;
     std::vector<Key> keys;
+    auto how = wire_of(read);
     for (bool more = true; more;) {
         const std::string after = keys.empty() ? std::string() : keys.back().name;
-        const auto listed = session_->cmap->list(std::string(prefix), after);
+        const auto listed = session_->cmap->list(std::string(prefix), after, how);
+        if (!listed && listed.error() == CS_ERR_TIMEOUT) return fail(CS_ERR_TRY_AGAIN);
         if (!listed) return fail(listed.error());
+        how = client::CmapClient::Read::Own;  // The node has all that the first piece waited for.
         for (const api::Item& item : listed->items) {
             auto value = value_of(item.value);
             if (!value) return fail(CS_ERR_LIBRARY);

@@ -413,4 +413,27 @@ TEST_CASE("of statistics only stats.clear is set, and nothing is deleted") {
           CsError::NotSupported);
 }
 
+TEST_CASE(
+    "a read of the cluster waits for its place, and not for ever; one of the node's own keys does "
+    "not") {
+    OneCore cmapd;
+    cmapd.step(SessionOpened{.session = kOne});
+    CHECK(cmapd.ask(kOne, api::Get{.key = "cluster.key", .own = true}).error == CsError::NotExist);
+    CHECK(cmapd.ask(kOne, api::List{.prefix = "cluster.", .after = {}, .own = true}).error ==
+          CsError::Ok);
+    CHECK(cmapd.ask(kOne, api::List{.prefix = "clus", .after = {}}).error == CsError::Ok);
+    for (const api::Request& read : {api::Request{api::Get{.key = "cluster.key"}},
+                                     api::Request{api::List{.prefix = "cluster.", .after = {}}}}) {
+        CHECK(cmapd.ask(kOne, read).number == 0);  // No answer.
+        REQUIRE(cmapd.core.next_deadline());
+        cmapd.now = *cmapd.core.next_deadline() - std::chrono::milliseconds{1};
+        cmapd.step(TimePassed{});
+        CHECK(cmapd.answered(kOne).number == 0);
+        cmapd.now += std::chrono::milliseconds{1};
+        cmapd.step(TimePassed{});
+        CHECK(cmapd.answered(kOne).error == CsError::Timeout);
+    }
+    CHECK_FALSE(cmapd.core.next_deadline());
+}
+
 }  // namespace

@@ -42,7 +42,7 @@ void ToyRing::leave_ring(const Ring& old, const std::set<base::NodeId>& together
     std::size_t received = 0;
     std::size_t delivered = 0;
     std::size_t stable = old.log.size();
-    for (const base::NodeId node : old.members) {
+    for (const base::NodeId node : old.founders) {
         stable = std::min(stable, old.received.at(node));
     }
     for (const base::NodeId node : together) {
@@ -69,7 +69,7 @@ void ToyRing::form(const std::set<base::NodeId>& members) {
     Ring ring;
     last_ring_ += 1 + random.next() % 3;
     ring.id = {.seq = last_ring_, .representative = *members.begin()};
-    ring.members = members;
+    ring.founders = ring.members = members;
     protocol::View view{.ring = ring.id,
                         .version = 0,
                         .members = {},
@@ -109,6 +109,7 @@ void ToyRing::form(const std::set<base::NodeId>& members) {
             old.members.erase(node);
         }
     }
+    std::erase_if(rings_, [](const Ring& old) { return old.members.empty(); });
     rings_.push_back(std::move(ring));
 }
 
@@ -137,6 +138,12 @@ void ToyRing::split_at_random() {
     }
     std::erase_if(parts, [](const auto& part) { return part.empty(); });
     split(parts);
+}
+
+void ToyRing::leave_some_behind() {
+    std::set<base::NodeId> first = all_up();
+    std::erase_if(first, [&](base::NodeId) { return random.next() % 3 == 0; });
+    form(first);
 }
 
 void ToyRing::heal() {
@@ -191,7 +198,7 @@ void ToyRing::restart(base::NodeId id) {
         if (event.cursor <= node.replica->applied()) continue;
         node.retained.push_back(event);
         Replica::Out out;
-        node.replica->happened(event, out);
+        at_next_instant(node).happened(event, out);
         take(id, std::move(out));
     }
     ring_of(id).unsure.insert(id);
@@ -201,8 +208,28 @@ void ToyRing::restart(base::NodeId id) {
 void ToyRing::write(base::NodeId node, SessionId session, std::uint64_t number,
                     const protocol::cmap::Request& request) {
     Replica::Out out;
-    nodes_.at(node).replica->write(session, number, request, out);
+    at_next_instant(nodes_.at(node)).write(session, number, request, out);
     take(node, std::move(out));
+}
+
+void ToyRing::read(base::NodeId node, SessionId session, std::uint64_t number,
+                   const std::string& key) {
+    Replica::Out out;
+    at_next_instant(nodes_.at(node)).read(session, number, protocol::cmap::Get{.key = key}, out);
+    take(node, std::move(out));
+}
+
+void ToyRing::pass_time(base::Instant now) {
+    now_ = now;
+    for (auto& [id, node] : nodes_) {
+        if (node.is_up) node.replica->pass_time(now);
+    }
+}
+
+Replica& ToyRing::at_next_instant(Node& node) {
+    now_ += std::chrono::nanoseconds{1};
+    node.replica->pass_time(now_);
+    return *node.replica;
 }
 
 void ToyRing::give(base::NodeId id, decltype(protocol::Event::what) what) {
@@ -210,7 +237,7 @@ void ToyRing::give(base::NodeId id, decltype(protocol::Event::what) what) {
     const protocol::Event event{.cursor = protocol::Cursor{++node.cursor}, .what = std::move(what)};
     node.retained.push_back(event);
     Replica::Out out;
-    node.replica->happened(event, out);
+    at_next_instant(node).happened(event, out);
     take(id, std::move(out));
 }
 
@@ -230,7 +257,9 @@ void ToyRing::take(base::NodeId id, Replica::Out out) {
             }
         }
     }
-    if (auto state = node.replica->stored()) {
+    auto state = node.replica->stored();
+    const bool is_stored = state.has_value();
+    if (state) {
         node.stored = std::move(state);
         std::erase_if(node.retained, [&](const protocol::Event& event) {
             return event.cursor <= node.replica->applied();
@@ -241,6 +270,10 @@ void ToyRing::take(base::NodeId id, Replica::Out out) {
             answered_(id, answer);
         }
     }
+    // Once more, for what follows from having stored it.
+    Replica::Out more;
+    if (is_stored) node.replica->was_stored(node.replica->total(), more);
+    if (!more.submits.empty() || !more.applies.empty()) take(id, std::move(more));
 }
 
 // ---------------------------------------------------------------- what happens in a ring
@@ -275,7 +308,7 @@ bool ToyRing::receive(Ring& ring, base::NodeId id) {
 // Safe: when all have it.
 bool ToyRing::deliver(Ring& ring, base::NodeId id) {
     std::size_t stable = ring.log.size();
-    for (const base::NodeId node : ring.members) {
+    for (const base::NodeId node : ring.founders) {
         stable = std::min(stable, ring.received.at(node));
     }
     const std::size_t at = ring.delivered.at(id);
@@ -288,7 +321,7 @@ bool ToyRing::deliver(Ring& ring, base::NodeId id) {
 void ToyRing::tell_votes(base::NodeId id, const Ring& ring) {
     Replica::Out out;
     if (counts_votes_) {
-        nodes_.at(id).replica->quorum(ring.id, 2 * ring.members.size() > nodes_.size(),
+        nodes_.at(id).replica->quorum(ring.id, 2 * ring.founders.size() > nodes_.size(),
                                       std::nullopt, out);
     } else {
         nodes_.at(id).replica->uncounted(out);

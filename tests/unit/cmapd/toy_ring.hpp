@@ -19,7 +19,7 @@ namespace cmap::test {
 
 class ToyRing {
   public:
-    // `answered` is told each answer, when it has been stored.
+    // `answered` is told each answer, to a write when it has been stored.
     using OnAnswer = std::function<void(base::NodeId, const Replica::Answered&)>;
     ToyRing(std::size_t nodes, std::uint64_t seed, bool counts_votes, OnAnswer answered);
 
@@ -29,9 +29,12 @@ class ToyRing {
     // Until nothing is left to happen.
     void settle();
 
-    // All rings end; each of `parts` forms one. Nodes that are in none are alone.
+    // All rings end; each of `parts`, which have all nodes, forms one.
     void split(const std::vector<std::set<base::NodeId>>& parts);
     void split_at_random();
+    // Some nodes form a ring, and those that they leave do not know yet: they go on in theirs,
+    // where nothing can be safe any more.
+    void leave_some_behind();
     void heal();
     // cmapd is killed and is back at once.
     void restart(base::NodeId node);
@@ -45,8 +48,15 @@ class ToyRing {
     // Needs: is_up, is_open.
     void write(base::NodeId node, SessionId session, std::uint64_t number,
                const protocol::cmap::Request& request);
+    // Needs: is_up.
+    void read(base::NodeId node, SessionId session, std::uint64_t number, const std::string& key);
+    [[nodiscard]] const Replica::Values& stored_keys(base::NodeId node) const {
+        return nodes_.at(node).stored_keys;
+    }
     // Its quorumd says until when the ring is quorate.
     void lease(base::NodeId node, base::Instant until);
+    // The clock of all nodes; it also goes on by 1 ns with all that happens.
+    void pass_time(base::Instant now);
     // Times that another partition's keys went on instead of a node's own.
     [[nodiscard]] std::size_t losses() const { return losses_; }
 
@@ -59,7 +69,8 @@ class ToyRing {
     };
     struct Ring {
         base::RingId id{};
-        std::set<base::NodeId> members;
+        std::set<base::NodeId> founders;
+        std::set<base::NodeId> members;  // Those that are still in it.
         std::vector<Message> log;
         std::map<base::NodeId, std::size_t> received;   // How many of the log, from its start.
         std::map<base::NodeId, std::size_t> delivered;  // As above.
@@ -95,8 +106,11 @@ class ToyRing {
     void start_replica(base::NodeId node, bool resumed);
     void tell_votes(base::NodeId node, const Ring& ring);
 
+    Replica& at_next_instant(Node& node);
+
     bool counts_votes_;
     OnAnswer answered_;
+    base::Instant now_{};
     std::map<base::NodeId, Node> nodes_;
     std::vector<Ring> rings_;
     std::uint64_t last_ring_ = 0;

@@ -44,7 +44,9 @@ std::vector<Request> requests() {
             Transaction{.conditions = {{.key = "a.key", .value = u32(1)},
                                        {.key = "b.key", .value = std::nullopt}},
                         .writes = {{.key = "a.key", .value = std::nullopt},
-                                   {.key = "b.key", .value = u8(2)}}}};
+                                   {.key = "b.key", .value = u8(2)}}},
+            Get{.key = "cluster.key", .own = true},
+            List{.prefix = "cluster.", .after = "cluster.key", .own = true}};
 }
 
 std::vector<Answer> answers() {
