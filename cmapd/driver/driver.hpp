@@ -46,7 +46,7 @@ class Driver {
     Driver& operator=(const Driver&) = delete;
     Driver(Driver&&) = delete;
     Driver& operator=(Driver&&) = delete;
-    ~Driver() = default;
+    ~Driver() { store_.flush(); }
 
     // All that clients need is there: they are served from here on, with or without a ring.
     void serve();

@@ -5,8 +5,14 @@
 #include <algorithm>
 #include <filesystem>
 
+#include "cmapd/driver/run_record.hpp"
+
 namespace cmapd {
 namespace {
+
+std::string log_path(const std::string& run_path) {
+    return run_path + ".log";
+}
 
 void remove_database(const std::string& path) {
     std::error_code failure;  // What is not there need not go.
@@ -79,14 +85,34 @@ bool KeysStore::read_copy() {
 
 void KeysStore::open_run() {
     logging::Log& log = *log_;
-    if (!options_.is_same_run) remove_database(options_.run_path);
+    if (!options_.is_same_run) {
+        remove_database(options_.run_path);
+        (void)::unlink(log_path(options_.run_path).c_str());  // What is not there need not go.
+    }
     is_fresh_ = !options_.is_same_run || !std::filesystem::exists(options_.run_path);
     std::string problem;
     run_ = open(options_.run_path, Database::Kind::RunTime, problem);
-    if (run_) return;
+    if (run_) {
+        open_log();
+        is_fresh_ = is_fresh_ || !run_;
+        return;
+    }
     is_fresh_ = true;
     log.warning("no place for the keys of this run, a restart will forget them",
                 {{"ERROR", problem}});
+}
+
+// Without it each commit is a transaction, which takes longer.
+void KeysStore::open_log() {
+    logging::Log& log = *log_;
+    auto opened = RunLog::open(log_path(options_.run_path));
+    if (!opened) {
+        log.warning("no log for the keys of this run, changing them is slow",
+                    {{"ERROR", opened.error().text()}});
+        return;
+    }
+    log_of_run_ = *std::move(opened);
+    move_log();
 }
 
 cmap::Core::Stored KeysStore::load() {
@@ -144,16 +170,54 @@ std::optional<std::string> KeysStore::store(const cmap::Commit& commit, const cm
     }
     const bool needs_run =
         !commit.run_time.is_empty() || !commit.forgotten.empty() || commit.configured.has_value();
-    if (!run_ || !needs_run) return std::nullopt;
-    const auto done = run_->store(commit.run_time, commit, {}, nullptr);
-    if (!done) {
-        // A file that is behind would be worse than none.
-        log.error("cannot keep the keys of this run, a restart will forget them",
-                  {{"ERROR", done.error().text}});
-        run_.reset();
-        remove_database(options_.run_path);
-    }
+    if (run_ && needs_run) store_run(commit);
     return std::nullopt;
+}
+
+// ---------------------------------------------------------------- the run
+
+void KeysStore::store_run(const cmap::Commit& commit) {
+    if (!log_of_run_) return write_run(commit);
+    const base::Buffer record = encode_run_record(commit);
+    if (log_of_run_->append(record.bytes())) return;
+    move_log();
+    if (!log_of_run_ || log_of_run_->append(record.bytes())) return;
+    write_run(commit);  // It is larger than the log.
+}
+
+// Killed in between it is done again, and comes to the same.
+void KeysStore::move_log() {
+    if (log_of_run_->is_empty()) return;
+    cmap::Commit all;
+    bool is_whole = true;
+    log_of_run_->each([&](std::span<const std::byte> bytes) {
+        auto commit = decode_run_record(base::Buffer::copy_of(bytes));
+        is_whole = is_whole && commit.has_value();
+        if (is_whole) add_run_record(all, *std::move(commit));
+    });
+    if (!is_whole) return give_up_run("the log of " + options_.run_path + " is damaged");
+    write_run(all);
+    if (log_of_run_) log_of_run_->clear();
+}
+
+void KeysStore::write_run(const cmap::Commit& commit) {
+    if (!run_) return;
+    const auto done = run_->store(commit.run_time, commit, {}, nullptr);
+    if (!done) give_up_run(done.error().text);
+}
+
+// A file that is behind would be worse than none.
+void KeysStore::give_up_run(const std::string& why) {
+    logging::Log& log = *log_;
+    log.error("cannot keep the keys of this run, a restart will forget them", {{"ERROR", why}});
+    run_.reset();
+    log_of_run_.reset();
+    remove_database(options_.run_path);
+    (void)::unlink(log_path(options_.run_path).c_str());  // What is not there need not go.
+}
+
+void KeysStore::flush() {
+    if (run_ && log_of_run_) move_log();
 }
 
 void KeysStore::tidy_up() {

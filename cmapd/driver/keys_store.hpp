@@ -6,6 +6,7 @@
 #include <string>
 
 #include "cmapd/driver/database.hpp"
+#include "cmapd/driver/run_log.hpp"
 #include "common/base/instant.hpp"
 #include "common/log/log.hpp"
 
@@ -37,6 +38,9 @@ class KeysStore {
     std::optional<std::string> store(const cmap::Commit& commit, const cmap::Keys& keys);
 
     void tidy_up();
+    // At the end of a life: the run's database takes what its log has, so that a cmapd of another
+    // version goes on with it.
+    void flush();
     // For people; nothing: all is well.
     [[nodiscard]] const std::string& state_problem() const { return state_problem_; }
 
@@ -44,6 +48,12 @@ class KeysStore {
     KeysStore(Options options, logging::Log& log) : options_(std::move(options)), log_(&log) {}
     bool open_state();
     void open_run();
+    void open_log();
+    void store_run(const cmap::Commit& commit);
+    // What the log has is stored in one transaction.
+    void move_log();
+    void write_run(const cmap::Commit& commit);
+    void give_up_run(const std::string& why);
     std::optional<Database> open(const std::string& path, Database::Kind kind,
                                  std::string& problem);
     bool read_copy();
@@ -51,6 +61,7 @@ class KeysStore {
     Options options_;
     logging::Log* log_;
     std::optional<Database> run_;
+    std::optional<RunLog> log_of_run_;  // Before run_: what is newer.
     std::optional<Database> state_;
     // Of a state folder that can't be written: what is in it, for reading.
     cmap::Core::Stored copy_;
