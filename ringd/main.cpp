@@ -8,6 +8,7 @@
 
 #include <algorithm>
 #include <cstdio>
+#include <cstdlib>
 #include <cstring>
 #include <ctime>
 #include <filesystem>
@@ -68,6 +69,17 @@ void take_priority(const config::ClusterConfig& config, logging::Log& log) {
     lock_memory(log);
 }
 
+// Under systemd the next process tells the others that the one before it is dead. One that cannot
+// begin is the last.
+void tell_of_former_death() {
+    const char* folder = std::getenv("RUNTIME_DIRECTORY");  // systemd.exec(5)
+    if (folder == nullptr) return;
+    const std::string file = std::string(folder) + "/obituary";
+    (void)::unlink(ringd::withheld_mark(file).c_str());
+    // They notice by themselves where it cannot be sent.
+    (void)ringd::send_obituary_file(file);
+}
+
 class Program final : public daemon_start::Program {
   public:
     explicit Program(daemon_start::Started started) : daemon_start::Program(std::move(started)) {}
@@ -122,7 +134,8 @@ std::optional<int> Program::open() {
 }
 
 int Program::ended() {
-    if (!is_restart_asked_) continuation_.end(has_left_ || exit_ == EX_OK);
+    const bool was_to_leave = exit_ == EX_OK || exit_ == os::kExitShutdown;
+    if (!is_restart_asked_) continuation_.end(has_left_ || was_to_leave);
     log_.notice("ringd ends", {{"STATUS", exit_}});
     return exit_;
 }
@@ -131,6 +144,7 @@ std::optional<int> Program::open_ring() {
     const auto key = ringd::cluster_key(config_);
     if (!key) {
         log_.error("cannot use the cluster's key", {{"ERROR", key.error()}});
+        tell_of_former_death();
         return config::kExitConfiguration;
     }
     const std::string state = config::state_folder_of(started_.options, config_.system.state_dir);
@@ -277,6 +291,7 @@ base::Expected<nlohmann::json, std::string> Program::leave(const nlohmann::json&
         exit_ = os::kExitKilled;
     } else {
         log_.notice("the node is shut down, leaving the ring");
+        exit_ = os::kExitShutdown;
     }
     leave_ring();
     return value;
@@ -385,6 +400,9 @@ int main(int argc, char** argv) {
         return EX_IOERR;
     }
     auto started = daemon_start::start("ringd", argc, argv);
-    if (const auto* status = std::get_if<daemon_start::Ended>(&started)) return *status;
+    if (const auto* status = std::get_if<daemon_start::Ended>(&started)) {
+        if (*status != EX_OK) tell_of_former_death();
+        return *status;
+    }
     return Program(std::get<daemon_start::Started>(std::move(started))).run_to_the_end();
 }

@@ -333,7 +333,8 @@ void Supervisor::on_death(Daemon& daemon, int status) {
         return;
     }
     if (code == config::kExitConfiguration || code == EX_USAGE) {
-        // Restarted it would say the same again.
+        // Restarted it would say the same again, and nobody goes on from what was left.
+        if (&daemon == &daemons_.front()) send_obituary();
         log_.error("daemon refuses its configuration, stopping the node",
                    {{"DAEMON", daemon.name}, {"PID", pid}, {"EXIT_CODE", code}});
         stop_node(code);
@@ -346,7 +347,7 @@ void Supervisor::on_death(Daemon& daemon, int status) {
         return;
     }
     const bool is_ring = &daemon == &daemons_.front();
-    if (is_ring && WIFEXITED(status) && code == 0) {
+    if (is_ring && WIFEXITED(status) && (code == 0 || code == os::kExitShutdown)) {
         log_.notice("ringd has left the ring, stopping the node", {{"PID", pid}});
         stop_node(0);
         return;
