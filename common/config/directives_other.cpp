@@ -9,6 +9,9 @@ using namespace table;  // NOLINT: the names of the table's own lines.
 
 constexpr std::uint64_t kU32Max = std::numeric_limits<std::uint32_t>::max();
 constexpr std::uint64_t kTimerMax = 3'600'000;
+// What corosync-qdevice(8) accepts: heuristics_min_timeout and its kin.
+constexpr std::uint64_t kHeuristicsMin = 1'000;
+constexpr std::uint64_t kHeuristicsTimeoutMax = 120'000;
 constexpr std::string_view kLevels =
     "lines up to the level info are written everywhere; logging.debug adds the details";
 constexpr std::string_view kNoParts = "a daemon's log has no parts that are set apart";
@@ -76,12 +79,12 @@ constexpr auto kDirectives = std::to_array<Directive>({
     choice("quorum.device.net.force_ip_version", "0", "0|4|6", Reload::Yes, kQdevice),
     on_off("quorum.device.net.keep_active_partition_tie_breaker", "on", Reload::Yes, kQdevice),
     choice("quorum.device.heuristics.mode", "off", "off|sync|on", Reload::Yes, kQdevice),
-    number("quorum.device.heuristics.timeout", "timeout / 2", 1, kTimerMax, "ms", Reload::Yes,
-           kQdevice),
-    number("quorum.device.heuristics.sync_timeout", "sync_timeout / 2", 1, kTimerMax, "ms",
+    number("quorum.device.heuristics.timeout", "timeout / 2", kHeuristicsMin, kHeuristicsTimeoutMax,
+           "ms", Reload::Yes, kQdevice),
+    number("quorum.device.heuristics.sync_timeout", "sync_timeout / 2", kHeuristicsMin,
+           kHeuristicsTimeoutMax, "ms", Reload::Yes, kQdevice),
+    number("quorum.device.heuristics.interval", "3 x timeout", kHeuristicsMin, kTimerMax, "ms",
            Reload::Yes, kQdevice),
-    number("quorum.device.heuristics.interval", "3 x timeout", 1, kTimerMax, "ms", Reload::Yes,
-           kQdevice),
     text("quorum.device.heuristics.exec_*", "", Reload::Yes, kQdevice),
 
     on_off("logging.to_stderr", "yes", Reload::Yes, "Write the log to standard error."),

@@ -1,7 +1,9 @@
 #include "common/config/document.hpp"
 
 #include <algorithm>
+#include <array>
 #include <cctype>
+#include <utility>
 
 namespace config {
 namespace {
@@ -40,6 +42,14 @@ bool is_word(std::string_view text) {
     });
 }
 
+// The sections that stand in none: where one of them begins in another, that one lacks its '}'.
+constexpr std::array<std::string_view, 7> kOutermost{"totem",  "nodelist", "quorum", "logging",
+                                                     "uidgid", "halo",     "nozzle"};
+
+bool is_outermost(std::string_view name) {
+    return std::ranges::find(kOutermost, name) != kOutermost.end();
+}
+
 bool has_control_character(std::string_view text) {
     return std::any_of(text.begin(), text.end(), [](char c) {
         return (static_cast<unsigned char>(c) < ' ' && c != '\t') || c == 127;
@@ -74,9 +84,12 @@ class Parser {
     }
 
   private:
+    // One mistake is told once: where it is clear what was meant, that is gone on with.
     void take_text(std::string_view line) {
         const std::size_t colon = line.find(':');
         const std::size_t brace = line.find('{');
+        const bool awaits_brace = std::exchange(awaits_brace_, false);
+        if (awaits_brace && line == "{") return;
         if (line.front() == '}') {
             close(line);
         } else if (brace != std::string_view::npos && brace < colon) {
@@ -86,10 +99,15 @@ class Parser {
         } else {
             problems_.error(
                 at_, "neither 'name {', nor 'key: value', nor '}': '" + std::string(line) + "'");
+            // Outside of sections there are no values: it is a section without its '{'.
+            if (open_.size() > 1 || skipped_depth_ > 0 || !is_outermost(line)) return;
+            push(line);
+            awaits_brace_ = true;
         }
     }
 
     void open(std::string_view name, std::string_view rest) {
+        if (skipped_depth_ == 0 && open_.size() > 1 && is_outermost(name)) close_all(name);
         if (!is_word(name)) {
             problems_.error(at_, "a section needs a name of letters, digits and '_', not '" +
                                      std::string(name) + "'");
@@ -98,10 +116,27 @@ class Parser {
             problems_.error(at_, "text behind '{': put '" + std::string(rest) +
                                      "' on a line of "
                                      "its own");
-        if (skipped_depth_ > 0 || open_.size() > kDepthMax) {
-            if (skipped_depth_++ == 0) problems_.error(at_, "sections are nested too deeply");
-            return;
+        if (rest.ends_with('}')) return;  // All of it on one line: dropped.
+        if (skipped_depth_ > 0 || !is_word(name)) {
+            ++skipped_depth_;
+        } else if (open_.size() > kDepthMax) {
+            problems_.error(at_, "sections are nested too deeply");
+            ++skipped_depth_;
+        } else {
+            push(name);
         }
+    }
+
+    // Those that are open lack their '}'.
+    void close_all(std::string_view next) {
+        for (; open_.size() > 1; open_.pop_back()) {
+            problems_.error(open_.back()->at, "section '" + open_.back()->name +
+                                                  "' is not closed before '" + std::string(next) +
+                                                  "' in line " + std::to_string(at_.line));
+        }
+    }
+
+    void push(std::string_view name) {
         // The parent grows only while the child is the last one: pointers in open_ stay good.
         open_.back()->sections.push_back({.name = std::string(name), .at = at_});
         open_.push_back(&open_.back()->sections.back());
@@ -133,7 +168,8 @@ class Parser {
     Position at_;
     Problems& problems_;
     std::vector<Section*> open_;     // The document and the sections that are open, outer first.
-    std::size_t skipped_depth_ = 0;  // Open sections below kDepthMax, whose content is dropped.
+    std::size_t skipped_depth_ = 0;  // Open sections whose content is dropped.
+    bool awaits_brace_ = false;      // The next line may be the '{' that was missing.
 };
 
 }  // namespace

@@ -73,6 +73,25 @@ TEST_CASE("what the grammar does not allow is told with its line") {
     }
 }
 
+TEST_CASE("one mistake about a brace gives one error, and what follows is read as it was meant") {
+    const std::string before = "logging {\ndebug: on\n}\n";
+    const std::string after = "quorum {\nprovider: x\n}\n";
+    for (const char* mistake :
+         {"totem\n{\ntoken: 1\n}\n", "totem\ntoken: 1\n}\n", "totem { token: 1\n}\n",
+          "totem { token: 1 }\n", "{\ntoken: 1\n}\n", "to tem {\na {\n}\ntoken: 1\n}\n",
+          "totem {\ntoken: 1\n", "nonsense\n", "totem {\ntoken: 1\n} x\n", "}\n"}) {
+        CAPTURE(mistake);
+        const Parsed parsed(before + mistake + after);
+        CHECK(parsed.problems.all().size() == 1);
+        REQUIRE(parsed.document.all("quorum").size() == 1);
+        CHECK(parsed.document.all("quorum")[0]->find("provider")->text == "x");
+        CHECK(parsed.document.all("logging").size() == 1);
+        CHECK(parsed.document.values.empty());
+    }
+    CHECK(Parsed("totem {\ninterface {\n" + after).first_problem() ==
+          "f:2: error: section 'interface' is not closed before 'quorum' in line 3");
+}
+
 TEST_CASE("a line that Corosync would cut is an error") {
     const std::string fits = "a: " + std::string(config::kLineBytesMax - 3, 'x');
     CHECK(Parsed(fits).problems.all().empty());

@@ -47,6 +47,22 @@ TEST_CASE("an unknown section is told, and its content only once") {
           "'totem'?\n");
 }
 
+TEST_CASE("heuristics take what corosync-qdevice takes") {
+    const auto problem_with = [](const std::string& line) {
+        return problem_of("quorum {\n device {\n heuristics {\n" + line + "\n}\n}\n}\n");
+    };
+    for (const char* good : {"timeout: 1000", "timeout: 120000", "sync_timeout: 120000",
+                             "interval: 1000", "interval: 3600000"}) {
+        CAPTURE(good);
+        CHECK(problem_with(good).empty());
+    }
+    for (const char* bad : {"timeout: 999", "timeout: 120001", "sync_timeout: 999",
+                            "sync_timeout: 120001", "interval: 999", "interval: 3600001"}) {
+        CAPTURE(bad);
+        CHECK(problem_with(bad).starts_with("f:4: error: "));
+    }
+}
+
 TEST_CASE("obsolete directives and those without effect are warnings") {
     CHECK(problem_of("totem {\n rrp_mode: passive\n}\n") ==
           "f:2: warning: 'rrp_mode' is obsolete: use several links (ring0_addr, ring1_addr) and "
