@@ -166,14 +166,13 @@ void FailureDetector::port_unreachable(base::NodeId peer, LinkId link, Instant n
     if (!state.probing) {
         // A single one can be forged, or be an echo of a restart: see what a probe meets.
         state.probing = true;
-        state.unreachable = 1;
+        state.unreachable = 0;
         state.probe_due = now;
         next_tick_ = now;
-        return;
     }
-    // One answer a probe counts.
-    if (state.probe_due <= now) return;
-    if (state.unreachable < settings_.probes_to_convict) ++state.unreachable;
+    // The answers to a burst count as well: a kernel gives six at once and then one a second
+    // (icmp_ratelimit), so that a busy ring leaves none for the probes.
+    ++state.unreachable;
     if (state.unreachable >= settings_.probes_to_convict) {
         state.probing = false;
         take_down(state);

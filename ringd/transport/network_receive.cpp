@@ -206,11 +206,14 @@ void NetworkTransport::take_probe(Peer& peer, Link& link, std::span<const std::b
 void NetworkTransport::read_errors(base::Instant now, Link& link,
                                    std::vector<totem::Event>& events) {
     const std::uint8_t place = link.config.link.value();
-    // A burst has as many answers as packets: it is one piece of evidence, and one look at a path.
+    // A burst has as many answers as packets: more than a few prove nothing more, and one is enough
+    // to look at a path.
+    constexpr std::ptrdiff_t kRefusalsMax = 4;
     std::vector<base::NodeId> unreachable;
     std::vector<base::NodeId> too_small;
-    const auto is_new = [](std::vector<base::NodeId>& seen, base::NodeId node) {
-        if (std::ranges::find(seen, node) != seen.end()) return false;
+    const auto is_within = [](std::vector<base::NodeId>& seen, base::NodeId node,
+                              std::ptrdiff_t most) {
+        if (std::ranges::count(seen, node) >= most) return false;
         seen.push_back(node);
         return true;
     };
@@ -224,12 +227,12 @@ void NetworkTransport::read_errors(base::Instant now, Link& link,
             if (error.kind == PathError::Kind::TooLarge) next_path_look_ = now;
             return;
         }
-        if (error.kind == PathError::Kind::TooLarge && is_new(too_small, peer->node)) {
+        if (error.kind == PathError::Kind::TooLarge && is_within(too_small, peer->node, 1)) {
             peer->paths[place].learn(mtu_of(link, *peer), link.config.mtu_max);
         }
         if (error.kind != PathError::Kind::PortUnreachable) return;
         ++peer->counters.ports_unreachable;
-        if (!is_new(unreachable, peer->node)) return;
+        if (!is_within(unreachable, peer->node, kRefusalsMax)) return;
         events.emplace_back(
             totem::PeerEvidence{.peer = peer->node,
                                 .link = link.config.link,

@@ -146,8 +146,13 @@ def _pulsed(cluster, survivors, fault, until):
             "gap_ms": max(a["longest_gap_ms"] for a in answers)}
 
 
+# Packets to a node that does not run yet use up what its kernel says of refused ports (six answers, and
+# one more a second, icmp_ratelimit), which is what its death is noticed by.
+UP_SECONDS = 8
+
+
 def failover(engine, nodes, plan):
-    """Each fault in a cluster of its own; the last node is the one that is hit."""
+    """Each fault in a cluster of its own, up for a while; the last node is the one that is hit."""
     cases = ["kill -9 of all daemons", "silent cut", "no carrier", "pause of 2 s"]
     if "ringd" in engine.daemons:
         cases.insert(0, "kill -9 of ringd")
@@ -158,6 +163,7 @@ def failover(engine, nodes, plan):
             watchers = cluster.hosts if nodes <= 5 else (1, 2, nodes // 2, nodes - 1)
             members = cluster.add_members(numbers=watchers)
             _await_ring(members, nodes)
+            netns.pause(UP_SECONDS)
             victim = cluster.hosts[nodes]
             others = [m for m in members if m.host is not victim]
             figures = _hit(cluster, case, others, victim)

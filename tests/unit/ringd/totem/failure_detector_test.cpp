@@ -153,23 +153,28 @@ TEST_CASE("who asks for an answer gets it at the next tick, which is now") {
     CHECK(beats[0].echo_ns == 77);
 }
 
-TEST_CASE("unreachable answers convict after three probes, an answer acquits") {
+TEST_CASE("three unreachable answers convict, and are asked for by probes; a packet acquits") {
     World world;
     world.beat();
-    const auto refuse_probe = [&] {
-        const auto beats = world.wait(milliseconds(10));
-        world.detector.port_unreachable(kPeer, kLink, world.now);
-        return beats;
-    };
-    world.detector.port_unreachable(kPeer, kLink, world.now);
+    const auto refuse = [&] { world.detector.port_unreachable(kPeer, kLink, world.now); };
+    refuse();
+    CHECK_FALSE(world.wait(milliseconds(10)).empty());  // A probe, long before the next beat.
+    refuse();
     CHECK(world.heard());
-    refuse_probe();
-    world.detector.packet_arrived(kPeer, kLink, world.now);  // It lives: one forged or late.
+    world.detector.packet_arrived(kPeer, kLink, world.now);  // It lives: forged or late.
+    refuse();
+    refuse();
     CHECK(world.heard());
+    world.wait(milliseconds(10));
+    refuse();
+    CHECK_FALSE(world.heard());
+}
 
-    world.detector.port_unreachable(kPeer, kLink, world.now);
-    for (int i = 0; i < 5; ++i) {
-        world.wait(milliseconds(5));
+TEST_CASE("the unreachable answers to one burst convict: a kernel gives no more for a second") {
+    World world;
+    world.beat();
+    for (int i = 0; i < 3; ++i) {
+        CHECK(world.heard());
         world.detector.port_unreachable(kPeer, kLink, world.now);
     }
     CHECK_FALSE(world.heard());
