@@ -141,6 +141,7 @@ json status_json(const totem::Ring& ring, const transport::Transport& transport,
                       {"send_buffer_bytes", counters.send_buffer_bytes}};
         if (counters.rdma) {
             entry["rdma"] = {{"device", counters.rdma->device},
+                             {"problem", counters.rdma->problem},
                              {"datagram_bytes", counters.rdma->packet_bytes},
                              {"receives", counters.rdma->receives},
                              {"locked_bytes", counters.rdma->locked_bytes}};

@@ -20,6 +20,7 @@ namespace transport {
 // What an RDMA device was asked to do, and what happened to it.
 struct RdmaCounters {
     std::string device;                    // Empty while there is none.
+    std::string problem;                   // Why the link does not work; empty while it does.
     std::size_t packet_bytes = 0;          // Largest datagram of its port.
     std::size_t receives = 0;              // Buffers posted.
     std::size_t locked_bytes = 0;          // Registered memory.

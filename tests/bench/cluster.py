@@ -66,7 +66,7 @@ class Member:
     def answer(self, seconds):
         out = self.process.stdout.fileno()
         while b"\n" not in self._rest:
-            if not select.select([out], [], [], seconds)[0]:
+            if not select.select([out], [], [], seconds * netns.SLOWNESS)[0]:
                 raise netns.Timeout(f"{self.host.name}: no answer of cpg_bench within {seconds} s")
             more = os.read(out, 65536)
             if not more:
@@ -91,7 +91,7 @@ class Cluster:
         self.engine, self.nodes, self._client = engine, nodes, client
         self.members = []
         self._phase = 0
-        self.network = netns.Network(nodes)
+        self.network = engine.network(nodes, 1)
         self.hosts = self.network.hosts
         self.supervisors = {}
         engine.prepare(self.network)

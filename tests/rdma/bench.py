@@ -1,103 +1,123 @@
 #!/usr/bin/python3
-"""In the machine of vm.py: what three nodes order over RDMA devices and over UDP, and what a packet costs each.
+"""In the machine of vm.py: what three nodes order over RDMA devices and over UDP, and what a message costs each.
 
     bench.py BUILD [ROUNDS]
 
 Each round runs both, one after the other, on the same hosts and MTU: a member on each node sends as fast as it may, in
-messages of one size. Emulation makes everything 20 to 50 times slower than hardware and has software do a card's work:
-what counts are the ratios and the counts.
+messages of one size; then one member sends one message at a time. A line for each phase comes when it is over, the
+table of medians at the end. Emulation makes everything 20 to 50 times slower than hardware and has software do a
+card's work: what counts are the ratios and the counts.
 """
 
 import json
-import os
 import pathlib
 import statistics
 import sys
-import time
 
 HERE = pathlib.Path(__file__).resolve().parent
-sys.path.insert(0, str(HERE.parent / "support"))
-sys.path.insert(0, str(HERE.parent / "integration"))
+sys.path[:0] = [str(HERE.parent / part) for part in ("support", "bench")]
+import cluster as lab  # noqa: E402
 import engines  # noqa: E402
-import lab  # noqa: E402
 
-SLOW = 180
+ENGINES = {"UDP": "halo-udp-vm", "RDMA": "halo-rdma"}
+ATTEMPTS = 3
 SIZES = (64, 1000, 8000)
-SECONDS = 8
+FLOOD_SECONDS = 3
+PINGS, PING_BYTES, PING_PAUSE_US = 100, 64, 2000
+# Of all nodes together, for each message. Packets count at each receiver.
+COUNTS = ("packets_received", "system_calls_sent", "system_calls_received", "rdma.sends", "rdma.sends_inline",
+          "rdma.sends_to_group", "rdma.doorbells_sent", "rdma.doorbells_received", "rdma.completions_sent",
+          "rdma.completions_received", "rdma.wakeups")
 
 
-def link_counters(cluster):
-    found = [cluster.counters(number, "ringd") for number in cluster.hosts]
-    return [{**each["links"]["0"], "ring_messages": each["ring"]["messages_sent"], "turns": each["process"]["turns"]}
-            for each in found]
-
-
-def flat(counters):
-    result = {}
-    for name, value in counters.items():
-        if isinstance(value, dict):
-            if name == "rdma":
-                result.update({f"rdma.{key}": inner for key, inner in value.items()})
-        elif isinstance(value, (int, float)):
-            result[name] = value
-    return result
-
-
-def cpu_seconds(cluster):
-    total = 0.0
+def counters(cluster, haloctl):
+    """Those of link 0, of all nodes together."""
+    total = dict.fromkeys(COUNTS, 0)
     for host in cluster.hosts.values():
-        for pid in host.pids("ringd"):
-            words = pathlib.Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
-            total += (int(words[11]) + int(words[12])) / os.sysconf("SC_CLK_TCK")
+        answer = host.run([haloctl, "status", "--json", "--daemon", "ringd", "--get", "counters", "--timeout", "100"],
+                          seconds=100, check=True)
+        link = json.loads(answer.stdout)["ringd"]["links"]["0"]
+        for name in COUNTS:
+            found = link.get("rdma", {}).get(name.removeprefix("rdma.")) if name.startswith("rdma.") else link[name]
+            total[name] += found or 0
     return total
 
 
-def measure(engine, size):
-    network = engine.network(3, 1)
-    try:
-        cluster = lab.Cluster(network, engine, engine.build)
+def machine_seconds():
+    """Processor time that all of the machine has used: a software device's work is the kernel's."""
+    words = [int(word) for word in pathlib.Path("/proc/stat").read_text().split("\n")[0].split()[1:9]]
+    return (sum(words) - words[3] - words[4]) / 100
+
+
+def measured(cluster, haloctl, kind, senders, size, rest):
+    for _ in range(ATTEMPTS):
+        figures = measured_once(cluster, haloctl, kind, senders, size, rest)
+        if figures["complete"] and not figures["out_of_order"]:
+            return figures
+        print("once more: a node stood still for so long that the others went on without it", flush=True)
+    raise SystemExit(f"not all members got the same: {figures}")
+
+
+def measured_once(cluster, haloctl, kind, senders, size, rest):
+    before, busy = counters(cluster, haloctl), machine_seconds()
+    ringds = [pid for host in cluster.hosts.values() for pid in host.pids("ringd")]
+    used = lab.cpu_seconds(ringds)
+    figures = cluster.phase(kind, senders, size, rest)
+    figures["ringd_us"] = 1e6 * (lab.cpu_seconds(ringds) - used) / figures["sent"]
+    figures["machine_us"] = 1e6 * (machine_seconds() - busy) / figures["sent"]
+    after = counters(cluster, haloctl)
+    figures["counts"] = {name: (after[name] - before[name]) / figures["sent"] for name in COUNTS}
+    return figures
+
+
+def one_round(name, engine, build, take):
+    with lab.Cluster(engine, 3, build / "bin" / "cpg_bench") as cluster:
+        haloctl = build / "bin" / "haloctl"
         cluster.start()
-        loads = cluster.load(rate=100000, size=size)
-        cluster.wait_members(loads, [1, 2, 3], SLOW)
-        cluster.wait_progress(loads, 200, SLOW)
-        before, cpu, began = [flat(c) for c in link_counters(cluster)], cpu_seconds(cluster), time.monotonic()
-        start = [load.refresh().delivered for load in loads]
-        lab.pause(SECONDS)
-        end = [load.refresh().delivered for load in loads]
-        took = time.monotonic() - began
-        after, cpu = [flat(c) for c in link_counters(cluster)], cpu_seconds(cluster) - cpu
-        messages = min(b - a for a, b in zip(start, end))
-        spent = {name: sum(a[name] - b[name] for a, b in zip(after, before)) for name in after[0] if name in before[0]}
-        status = cluster.status(1)["ringd"]
-        return {"messages_s": messages / took, "cpu_us": cpu / max(messages, 1) * 1e6, "messages": messages,
-                "rotation_us": status["token"]["rotation_mean_us"], "packet_bytes": status["packet_bytes"],
-                "spent": spent}
-    finally:
-        network.close()
+        cluster.add_members()
+        for size in SIZES:
+            figures = measured(cluster, haloctl, "flood", 3, size, FLOOD_SECONDS)
+            take(f"{size} B", name, figures, f"{figures['msg_s']:.0f} messages/s")
+        figures = measured(cluster, haloctl, "ping", 1, PING_BYTES, f"{PINGS} {PING_PAUSE_US}")
+        take("latency", name, figures, f"half within {figures['own_p50_us'] / 1000:.1f} ms")
+
+
+def print_table(results):
+    def median(phase, name, value):
+        return statistics.median(value(figures) for figures in results[phase, name])
+
+    rows = [(phase, label, value) for phase in [f"{size} B" for size in SIZES] for label, value in (
+        ("messages/s", lambda f: f["msg_s"]), ("ringd, us a message", lambda f: f["ringd_us"]),
+        ("all of the machine, us a message", lambda f: f["machine_us"]))]
+    rows += [("latency", f"ms, {point}", lambda f, point=point: f[f"own_{point}_us"] / 1000)
+             for point in ("p50", "p90", "p99")]
+    print("\n| | | UDP | RDMA | RDMA / UDP |\n|---|---|---|---|---|")
+    for phase, label, value in rows:
+        udp, rdma = (median(phase, name, value) for name in ENGINES)
+        print(f"| {phase} | {label} | {udp:.4g} | {rdma:.4g} | {rdma / udp:.2f} |")
+    phases = [f"{size} B" for size in SIZES]
+    print(f"\n| for each message, of all nodes | {' | '.join(f'UDP {p} | RDMA {p}' for p in phases)} |")
+    print("|---" * (1 + 2 * len(phases)) + "|")
+    for count in COUNTS:
+        cells = [f"{median(phase, name, lambda f: f['counts'][count]):.3f}" for phase in phases for name in ENGINES]
+        print(f"| {count} | {' | '.join(cells)} |")
 
 
 def main():
     build = pathlib.Path(sys.argv[1]).resolve()
-    rounds = int(sys.argv[2]) if len(sys.argv) > 2 else 2
-    known = engines.known(build)
-    for size in SIZES:
-        results = {}
-        for _ in range(rounds):
-            for name in ("halo-udp-vm", "halo-rdma"):
-                engine = known[name]
-                engine.build = build
-                results.setdefault(name, []).append(measure(engine, size))
-        line = {}
-        for name, runs in results.items():
-            line[name] = statistics.median(run["messages_s"] for run in runs)
-            last = runs[-1]
-            packets = max(last["spent"].get("packets_received", 0), 1)
-            counts = {key: round(value / packets, 3) for key, value in sorted(last["spent"].items())
-                      if key.startswith("rdma.") or key.startswith("system_calls")}
-            print(f"{size} B {name}: {line[name]:.0f} messages/s, ringd {last['cpu_us']:.0f} us a message, rotation "
-                  f"{last['rotation_us']} us, packets of {last['packet_bytes']} B; for each packet received: "
-                  f"{json.dumps(counts)}", flush=True)
-        print(f"{size} B: RDMA / UDP = {line['halo-rdma'] / line['halo-udp-vm']:.2f}", flush=True)
+    rounds = int(sys.argv[2]) if len(sys.argv) > 2 else 3
+    results = {}
+
+    def take(phase, name, figures, text):
+        results.setdefault((phase, name), []).append(figures)
+        counts = {key: round(value, 3) for key, value in figures["counts"].items() if value}
+        print(f"{phase}, {name}: {text}, ringd {figures['ringd_us']:.0f} us a message; {json.dumps(counts)}", flush=True)
+
+    for number in range(rounds):
+        print(f"round {number + 1}", flush=True)
+        for name, engine in ENGINES.items():
+            one_round(name, engines.known(build)[engine], build, take)
+    print_table(results)
 
 
 if __name__ == "__main__":

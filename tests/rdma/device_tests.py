@@ -24,7 +24,9 @@ def main():
         environment = {**os.environ, "HALO_RDMA_ADDRESSES": " ".join(network.address(n) for n in network.hosts),
                        "HALO_RDMA_INTERFACE": interface, "HALO_RDMA_DEVICE": network.device(1),
                        "HALO_RDMA_ROUTES": routes}
-        code = subprocess.run(sys.argv[1:], env=environment).returncode
+        # A line for each case when it is over, so that one that hangs is known.
+        tests = ["stdbuf", "-oL", *sys.argv[1:], "--duration=true"]
+        code = subprocess.run(tests, env=environment).returncode
         if code == 0 and "rdma_device_tests" in sys.argv[1]:
             # Whoever may lock memory without a limit does not notice that there is one.
             code = subprocess.run(["setpriv", "--bounding-set", "-ipc_lock", "--inh-caps", "-ipc_lock", sys.argv[1],

@@ -21,8 +21,10 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import time
 
 SKIP, TIMED_OUT, DIED = 77, 124, 125
+FETCH_SECONDS = 240
 HERE = pathlib.Path(__file__).resolve().parent
 CACHE = pathlib.Path(os.environ.get("XDG_CACHE_HOME", pathlib.Path.home() / ".cache")) / "halo-vm"
 KERNEL = "linux-image-amd64"
@@ -48,7 +50,8 @@ files job cache=none /all/run/job
 exec switch_root /all /bin/sh /run/job/start
 """
 
-START = """for port in /dev/vport*p1; do exec >"$port" 2>&1 </dev/null; done
+START = """touch /run/job/started
+for port in /dev/vport*p1; do exec >"$port" 2>&1 </dev/null; done
 . /run/job/environment
 ip link set lo up
 hostname vm
@@ -69,11 +72,12 @@ def run(*argv, **options):
 def fetch_kernel(work):
     """Debian's kernel package, unpacked into `work`."""
     try:
-        depends = run("apt-cache", "depends", KERNEL)
+        depends = run("apt-cache", "depends", KERNEL, timeout=FETCH_SECONDS)
         package = re.findall(r"Depends: (linux-image-[0-9]\S*)", depends)[-1]
         print(f"vm: fetching {package}", file=sys.stderr, flush=True)
-        run("apt-get", "download", "-q", "-o", "APT::Sandbox::User=root", package, cwd=work)
-    except (subprocess.CalledProcessError, IndexError) as error:
+        run("apt-get", "download", "-q", "-o", "APT::Sandbox::User=root", package, cwd=work,
+            timeout=FETCH_SECONDS)
+    except (subprocess.SubprocessError, IndexError) as error:
         detail = getattr(error, "stderr", "") or str(error)
         raise NoMachine(f"the package {KERNEL} cannot be fetched: {detail.strip()[-200:]}") from None
     for deb in work.glob("*.deb"):
@@ -165,8 +169,18 @@ def qemu(folder, job, memory):
             *share("all", "/", ",readonly=on"), *share("job", job)]
 
 
-def run_in_machine(command, seconds, memory, out=None):
-    """The command's exit code; its output goes to `out`, or to ours."""
+def wait_for_start(process, job, seconds):
+    deadline = time.monotonic() + seconds
+    while not (job / "started").exists():
+        if process.poll() is not None or time.monotonic() > deadline:
+            console = job / "console"
+            tail = console.read_text(errors="replace")[-300:] if console.exists() else ""
+            raise NoMachine(f"QEMU does not start one within {seconds} s here: {(job / 'qemu').read_text()}{tail}")
+        time.sleep(0.1)
+
+
+def run_in_machine(command, seconds, memory, boot_seconds=None):
+    """The command's exit code; its output goes to ours. There is no machine if it takes longer than boot_seconds to start."""
     folder = machine()
     with tempfile.TemporaryDirectory(prefix="halo-vm.") as name:
         job = pathlib.Path(name)
@@ -180,8 +194,10 @@ def run_in_machine(command, seconds, memory, out=None):
         with errors.open("wb") as stderr:
             # With an end of its input QEMU would take the port for closed, and hold all output back.
             process = subprocess.Popen([str(a) for a in qemu(folder, job, memory)], stdin=subprocess.PIPE,
-                                       stdout=out, stderr=stderr)
+                                       stderr=stderr)
             try:
+                if boot_seconds is not None:
+                    wait_for_start(process, job, boot_seconds)
                 process.wait(seconds)
             except subprocess.TimeoutExpired:
                 print(f"vm: no result after {seconds} s", file=sys.stderr)

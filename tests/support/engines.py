@@ -89,6 +89,7 @@ class Halo(Engine):
         self.files = {}  # Of hosts, by name, whose configuration is not that of all.
         self._build = pathlib.Path(build).resolve()
         self.programs_of = {}  # By host; else the build folder's.
+        self.environment_of = {}  # Of a host's daemons, by host; more than all have.
         self.environment = {"LD_LIBRARY_PATH": str(self._build / "lib")}
 
     def missing(self):
@@ -141,7 +142,8 @@ class Halo(Engine):
         return host.start([programs / "haloctl", "node", "-c",
                            self.files.get(host.name, self.file), "--run", "/run/halo",
                            "--state", state], log=host.folder / "daemon.log",
-                          env={"HALO_SANDBOX": "kill"})  # A system call that a daemon's list lacks ends it.
+                          # A system call that a daemon's list lacks ends it.
+                          env={"HALO_SANDBOX": "kill", **self.environment_of.get(host.name, {})})
 
     def formed(self, nodes):
         members = " ".join(str(n) for n in range(1, nodes + 1))
@@ -149,7 +151,16 @@ class Halo(Engine):
 
 
 class HaloInMachine(Halo):
-    """Inside the virtual machine of tests/rdma/vm.py, which is slow: only the daemons that its stories need. UDP, to compare with."""
+    """Inside the virtual machine of tests/rdma/vm.py, which is slow: only the daemons that its stories need. UDP, to compare with.
+
+    What is emulated, and perhaps on a busy machine, stands still for longer than a healthy node is silent. A link that is
+    silent is given up before the token counts as lost.
+    """
+
+    PATIENCE = "    token: 30000\n"
+
+    def __init__(self, build, name, totem=""):
+        super().__init__(build, name, self.PATIENCE + totem)
 
     def missing(self):
         return super().missing() if os.environ.get("HALO_VM") else "run it in tests/rdma/vm.py"
@@ -160,7 +171,8 @@ class HaloInMachine(Halo):
     def prepare(self, network):
         super().prepare(network)
         with self.file.open("a") as file:
-            file.write("system {\n    sched_rr: no\n}\n")  # Of two processors the tests need a share.
+            file.write("system {\n    sched_rr: no\n}\n"  # Of two processors the tests need a share.
+                       "halo {\n    silence_min: 3000\n    silence_max: 10000\n}\n")
         programs = network.folder / "programs"
         programs.mkdir()
         for program in ("haloctl", "ringd", "cpgd"):

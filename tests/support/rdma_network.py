@@ -21,6 +21,7 @@ class RdmaNetwork(netns.Network):
 
     def __init__(self, hosts, links=1, mtu=4200, rdma=None):
         self.rdma = tuple(range(links)) if rdma is None else tuple(rdma)
+        self._undo = []
         super().__init__(hosts, links, mtu, RdmaHost)
 
     @staticmethod
@@ -57,6 +58,9 @@ class RdmaNetwork(netns.Network):
                         f"route add 224.0.0.0/4 dev {interface} src {address} table {table}"]
         self._in_network_of(self._switch, ["ip", "-batch", "-"], "\n".join(switch) + "\n")
         own += ["rule add pref 9 lookup local", "rule del pref 0"]
+        self._undo = [line.replace(" add ", " del ", 1) for line in own if line.startswith("rule add")] + \
+            ["rule add pref 0 lookup local"] + \
+            [f"link del {self.interface(number, link)}" for link in range(self.links) for number in self.hosts]
         self._here(["ip", "-batch", "-"], "\n".join(own) + "\n")
         for link in self.rdma:
             for number in self.hosts:
@@ -69,6 +73,9 @@ class RdmaNetwork(netns.Network):
     def remove_device(self, number, link=0):
         """As if the card were pulled out."""
         self._here(["rdma", "link", "delete", self.device(number, link)])
+
+    def set_mtu(self, number, mtu, link=0):
+        self._here(["ip", "link", "set", self.interface(number, link), "mtu", mtu])
 
     def delay(self, number, text, link=0):
         """What the host sends: netem's words, such as "loss 5% delay 1ms"; empty ends it."""
@@ -89,3 +96,6 @@ class RdmaNetwork(netns.Network):
         for link in self.rdma:
             for number in self.hosts:
                 subprocess.run(["rdma", "link", "delete", self.device(number, link)], capture_output=True)
+        # The next network in this machine has the same names. What a failed start did not make is not missed.
+        subprocess.run(["ip", "-force", "-batch", "-"], input="\n".join(self._undo) + "\n", text=True,
+                       capture_output=True)

@@ -11,6 +11,7 @@ import tempfile
 
 HERE = pathlib.Path(__file__).resolve().parent
 UNITS = HERE.parent.parent / "systemd"
+DROP_IN = HERE.parent.parent / "docs" / "examples" / "ringd-rdma.conf"
 EXPOSURE_MAX = 1.5  # Of systemd-analyze security, from 0 to 10. Corosync's unit has 9.4.
 
 
@@ -29,6 +30,16 @@ def copy_units(build, folder):
         if not (folder / re.search(r"^Service=(\S+)", path.read_text(), re.MULTILINE).group(1)).exists():
             path.unlink()
     return sorted(folder.iterdir())
+
+
+def complaints_about_drop_in(folder):
+    """Of what a node with RDMA links adds to ringd's unit."""
+    place = folder / "ringd.service.d" / DROP_IN.name
+    place.parent.mkdir()
+    # The limit that is only proposed is valid, too.
+    place.write_text(DROP_IN.read_text().replace("#LimitMEMLOCK", "LimitMEMLOCK"))
+    verified = analyze("verify", "--man=no", folder / "ringd.service")
+    return [line for line in (verified.stdout + verified.stderr).splitlines() if DROP_IN.name in line]
 
 
 def analyze(*arguments):
@@ -63,6 +74,7 @@ def main():
                 wrong.append(f"{path.name}: exposure {exposure}, more than {EXPOSURE_MAX}")
                 wrong += [f"    {row['exposure']} {row['name']}: {row['description']}" for row in table
                           if row["exposure"] and float(row["exposure"]) > 0]
+        wrong += complaints_about_drop_in(pathlib.Path(name))
     print(*wrong, sep="\n")
     return 1 if wrong else 0
 

@@ -244,7 +244,8 @@ void RdmaDevice::post_sends(RdmaCounters& counters, LinkCounters& link) {
         } else {
             hold(begins_[i]);
         }
-        if (posted_ - signaled_ >= kSendsASignal) {
+        // Not later, or a short queue is full of sends of which no completion comes.
+        if (posted_ - signaled_ >= std::min<std::uint64_t>(kSendsASignal, sends_max_ / 4)) {
             request.send_flags |= IBV_SEND_SIGNALED;
             signaled_ = posted_;
         }

@@ -209,9 +209,18 @@ void RdmaLink::pass_deadline(base::Instant now) {
 // Of a queue pair that broke pass_deadline() tells, with what it does about it.
 void RdmaLink::note_change() {
     if (!device_ || device_->is_broken() || is_usable() == was_usable_) return;
-    note(is_usable(), is_usable() ? device_->name() + ", datagrams of " +
-                                        std::to_string(device_->datagram_bytes()) + " bytes"
-                                  : "RDMA device " + device_->name() + ": port down");
+    note(is_usable(),
+         is_usable() ? what_works() : "RDMA device " + device_->name() + ": port down");
+}
+
+std::string RdmaLink::what_works() const {
+    std::string text =
+        device_->name() + ", datagrams of " + std::to_string(device_->datagram_bytes()) + " bytes";
+    if (device_->receives() < config_.receives) {
+        text += ", only " + std::to_string(device_->receives()) + " receive buffers where " +
+                std::to_string(config_.receives) + " are wanted: packets will be lost under load";
+    }
+    return text;
 }
 
 void RdmaLink::note(bool is_usable, std::string text) {
@@ -442,6 +451,7 @@ void RdmaLink::add_counters(LinkCounters& counters) const {
     counters.not_sent += link_counters_.not_sent;
     counters.too_large += link_counters_.too_large;
     RdmaCounters own = counters_;
+    if (!is_usable()) own.problem = last_text_;
     if (device_) {
         own.device = device_->name();
         own.packet_bytes = device_->datagram_bytes();

@@ -63,6 +63,7 @@ class RdmaLink final : public NetworkLink {
     bool look_longer(const Take& take);
     void note(bool is_usable, std::string text);
     void note_change();
+    [[nodiscard]] std::string what_works() const;
 
     RdmaLinkConfig config_;
     os::UniqueFd events_;  // An epoll of all below, as those change with the device.
