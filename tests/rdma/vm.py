@@ -12,6 +12,7 @@ and kept in ~/.cache/halo-vm.
 """
 
 import argparse
+import contextlib
 import hashlib
 import os
 import pathlib
@@ -176,7 +177,8 @@ def wait_for_start(process, job, seconds):
             console = job / "console"
             tail = console.read_text(errors="replace")[-300:] if console.exists() else ""
             raise NoMachine(f"QEMU does not start one within {seconds} s here: {(job / 'qemu').read_text()}{tail}")
-        time.sleep(0.1)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(0.1)
 
 
 def run_in_machine(command, seconds, memory, boot_seconds=None):
