@@ -94,6 +94,7 @@ std::optional<int> Program::open() {
 }
 
 int Program::ended() {
+    driver_->close();
     log_.notice("cmapd ends");
     return EX_OK;
 }

@@ -46,7 +46,7 @@ class Driver {
     Driver& operator=(const Driver&) = delete;
     Driver(Driver&&) = delete;
     Driver& operator=(Driver&&) = delete;
-    ~Driver() { store_.flush(); }
+    ~Driver() = default;
 
     // All that clients need is there: they are served from here on, with or without a ring.
     void serve();
@@ -88,6 +88,9 @@ class Driver {
     }
     // The node list has so many nodes now.
     void set_nodes(std::size_t nodes) { step(cmap::NodesChanged{.nodes = nodes}); }
+
+    // The end: what is stored is where it is to stay. Nothing may happen after it.
+    void close() { store_.close(); }
 
     [[nodiscard]] session::Server& sessions() { return sessions_; }
     [[nodiscard]] const session::Server& sessions() const { return sessions_; }

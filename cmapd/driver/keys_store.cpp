@@ -216,8 +216,10 @@ void KeysStore::give_up_run(const std::string& why) {
     (void)::unlink(log_path(options_.run_path).c_str());  // What is not there need not go.
 }
 
-void KeysStore::flush() {
+void KeysStore::close() {
     if (run_ && log_of_run_) move_log();
+    run_.reset();
+    state_.reset();  // The last one that has it open moves its log into it.
 }
 
 void KeysStore::tidy_up() {

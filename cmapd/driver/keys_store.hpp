@@ -39,8 +39,8 @@ class KeysStore {
 
     void tidy_up();
     // At the end of a life: the run's database takes what its log has, so that a cmapd of another
-    // version goes on with it.
-    void flush();
+    // version goes on with it, and the lasting one is on the disk with all it has.
+    void close();
     // For people; nothing: all is well.
     [[nodiscard]] const std::string& state_problem() const { return state_problem_; }
 

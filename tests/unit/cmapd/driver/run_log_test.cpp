@@ -157,7 +157,7 @@ TEST_CASE("keys of the run outlive a life that moved nothing to the database, an
             commit.run_time.answered[cmap::SessionId{5}].number = revision;
             CHECK_FALSE(store->store(commit, keys));
         }
-        if (life == 2) store->flush();
+        if (life == 2) store->close();
     }
     CHECK(opened(folder.file("run.log")).is_empty());
     auto last = KeysStore::open(
