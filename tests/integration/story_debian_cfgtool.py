@@ -10,6 +10,7 @@ import sys
 
 import lab
 
+VETO = pathlib.Path(__file__).resolve().parent / "cfg_veto.py"
 LOCAL = "Local node ID 1, transport knet\n"
 
 
@@ -26,6 +27,22 @@ def node_text(cluster, node):
     links = "".join(f"   LINK: {link} udp ({cluster.network.address(1, link)}->{cluster.network.address(node, link)}) "
                     "enabled connected mtu: N\n" for link in range(2))
     return f"nodeid: {node} reachable\n{links}\n"
+
+
+def vetoed(cluster):
+    """Node 2 with a tracker that says no: -H ends with that, and with --force the node goes all the same."""
+    host, environment = cluster.hosts[2], cluster.engine.environment
+    log = host.folder / "veto.log"
+    veto = host.start([sys.executable, VETO], log=log, env=environment)
+    lab.wait_for(lambda: log.exists() and "tracking" in log.read_text(), lab.SOON, "the tracker is there")
+    refused = host.run(["corosync-cfgtool", "-H"], env=environment, seconds=60)
+    assert (refused.returncode, refused.stdout + refused.stderr) == (
+        0, "Shutting down corosync\nCould not shutdown (error = 10)\n"), refused
+    forced = host.run(["corosync-cfgtool", "-H", "--force"], env=environment, seconds=60)
+    assert (forced.returncode, forced.stdout + forced.stderr) == (0, "Shutting down corosync\n"), forced
+    lab.wait_for(lambda: not any(host.pids(name) for name in cluster.engine.daemons), lab.SOON, "no daemon is left on node 2")
+    lab.wait_for(lambda: not veto.alive(), lab.SOON, "the tracker has ended with its node")
+    assert "told 0" in log.read_text(), log.read_text()
 
 
 def story(cluster):
@@ -66,6 +83,7 @@ def story(cluster):
     assert tool("-s", "-b") == (0, LOCAL + brief_text(cluster, 0, "n31") + brief_text(cluster, 1, "n31"))
     assert tool("-n") == (0, LOCAL + node_text(cluster, 2)), tool("-n")
 
+    vetoed(cluster)
     assert tool("-H") == (0, "Shutting down corosync\n")
     lab.wait_for(lambda: tool("-s")[0] == 1, lab.SOON, "the node is down")
     lab.wait_for(lambda: not any(cluster.hosts[1].pids(name) for name in cluster.engine.daemons), lab.SOON,
