@@ -218,3 +218,31 @@ DUMMY = """<primitive id="{name}" class="ocf" provider="pacemaker" type="Dummy">
 <operations><op id="{name}-m" name="monitor" interval="10s"/></operations></primitive>"""
 FENCING = """<primitive id="power" class="stonith" type="fence_lab"><instance_attributes id="power-a">
 <nvpair id="power-any" name="pcmk_host_check" value="none"/></instance_attributes></primitive>"""
+
+
+class Resource:
+    """Runs on one node under Pacemaker of three, and is to be started once."""
+
+    def __init__(self, cluster, node):
+        self.name, self.stack = f"node{node}", Pacemaker(cluster)
+        try:
+            self.stack.start()
+            self.stack.wait_online([1, 2, 3], 240)
+            self.stack.configure(1, "stonith-enabled=true", resources="<resources>" + FENCING
+                                 + DUMMY.format(name="service") + "</resources>")
+            self.stack.run(1, ["crm_resource", "--move", "--resource", "service", "--node", self.name])
+            self.stack.wait_where(1, "service", (self.name,))
+        except BaseException:
+            self.stack.print_logs()
+            self.stack.close()
+            raise
+        self._file = pathlib.Path(f"/proc/{cluster.hosts[node].init}/root/run/Dummy-service.state")
+        self._was = self._file.stat()
+
+    def judge(self):
+        self.stack.wait_online([1, 2, 3])
+        self.stack.wait_where(1, "service", (self.name,))
+        now = self._file.stat()
+        assert (now.st_ino, now.st_mtime_ns) == (self._was.st_ino, self._was.st_mtime_ns), "the resource was started again"
+        assert not self.stack.fenced, f"fenced: {self.stack.fenced}"
+        print("the resource ran on all the time")

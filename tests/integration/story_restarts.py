@@ -3,7 +3,6 @@
 load on three nodes: the ring and quorum do not notice, clients keep their handles, nothing is lost or doubled. With
 PACEMAKER=1 a resource runs on the node, and stays. Prints the pauses."""
 import os
-import pathlib
 import signal
 import time
 
@@ -15,34 +14,6 @@ import service_clients
 RESTARTS = int(os.environ.get("RESTARTS", "3"))
 WITH_PACEMAKER = os.environ.get("PACEMAKER") == "1"
 NODE = 2
-
-
-class Resource:
-    """Runs on the node under Pacemaker, and is started once."""
-
-    def __init__(self, cluster):
-        self.stack = pacemaker.Pacemaker(cluster)
-        try:
-            self.stack.start()
-            self.stack.wait_online([1, 2, 3], 240)
-            self.stack.configure(1, "stonith-enabled=true", resources="<resources>" + pacemaker.FENCING
-                                 + pacemaker.DUMMY.format(name="service") + "</resources>")
-            self.stack.run(1, ["crm_resource", "--move", "--resource", "service", "--node", f"node{NODE}"])
-            self.stack.wait_where(1, "service", (f"node{NODE}",))
-        except BaseException:
-            self.stack.print_logs()
-            self.stack.close()
-            raise
-        self._file = pathlib.Path(f"/proc/{cluster.hosts[NODE].init}/root/run/Dummy-service.state")
-        self._was = self._file.stat()
-
-    def judge(self):
-        self.stack.wait_online([1, 2, 3])
-        self.stack.wait_where(1, "service", (f"node{NODE}",))
-        now = self._file.stat()
-        assert (now.st_ino, now.st_mtime_ns) == (self._was.st_ino, self._was.st_mtime_ns), "the resource was started again"
-        assert not self.stack.fenced, f"fenced: {self.stack.fenced}"
-        print("the resource ran on all the time")
 
 
 def longest_gap(load, until):
@@ -97,7 +68,7 @@ def story(cluster):
     cluster.wait_members(loads, [1, 2, 3])
     cluster.wait_progress(loads, 300)
     services = service_clients.ServiceLoad(cluster)
-    resource = Resource(cluster) if WITH_PACEMAKER else None
+    resource = pacemaker.Resource(cluster, NODE) if WITH_PACEMAKER else None
     try:
         restart_all(cluster, loads, services, programs)
         if resource:

@@ -2,7 +2,8 @@
 """ringd is killed with -9 again and again (KILLS times, default 15), on one node after the other; every fifth time it is
 asked to end and be started again instead, on node 2 as another build. All under load: it goes on as the same member. No node
 sees a change of the ring, of the group or of quorum, clients keep their handles, nothing is lost, doubled or out of order. A
-state that was damaged is refused, and that death is a crash which all are told of. Prints the pauses."""
+state that was damaged is refused, and that death is a crash which all are told of. With PACEMAKER=1 a resource runs on a
+node, and stays, and no node is fenced. Prints the pauses."""
 import os
 import pathlib
 import signal
@@ -10,9 +11,11 @@ import time
 
 import lab
 import own_programs
+import pacemaker
 import service_clients
 
 KILLS = int(os.environ.get("KILLS", "15"))
+WITH_PACEMAKER = os.environ.get("PACEMAKER") == "1"
 PLANNED_EVERY = 5
 UPGRADED = 2
 # A machine that is busy with other things may hold a process back for longer than the others would wait: what is tested here
@@ -137,13 +140,25 @@ def story(cluster):
     cluster.wait_members(loads, [1, 2, 3])
     cluster.wait_progress(loads, 100)
     services = service_clients.ServiceLoad(cluster)
-    go_on_again_and_again(cluster, loads, programs)
+    resource = pacemaker.Resource(cluster, UPGRADED) if WITH_PACEMAKER else None
+    try:
+        go_on_again_and_again(cluster, loads, programs)
+        if resource:
+            resource.judge()
+    except BaseException:
+        if resource:
+            resource.stack.print_logs()
+        raise
+    finally:
+        if resource:
+            resource.stack.close()
     services.judge()
     assert [load.key[2] for load in loads] == [1, 1, 1], f"sessions were lost: {[load.key for load in loads]}"
-    fall_back(cluster, loads)
+    if not WITH_PACEMAKER:  # It would fence who crashes.
+        fall_back(cluster, loads)
     cluster.drain()
     cluster.judge(least_messages=1000)
 
 
 if __name__ == "__main__":
-    lab.main(story, nodes=3)
+    lab.main(story, nodes=3, missing=pacemaker.missing if WITH_PACEMAKER else lambda engine: None)

@@ -282,7 +282,9 @@ def story(network, build, folder, ready):
     check_contents(packages)
     for host in hosts:
         host.wait_booted()
-        # As on a machine that never had Corosync's daemon running.
+        # One machine has had Corosync's daemon, which is started at boot; the other never had.
+        if host is hosts[0]:
+            host.systemctl("enable", "corosync.service")
         install(host, [p for p in packages if "dev" not in p.name])
         assert host.run(["systemctl", "is-system-running"]).stdout.strip() == "running"
     alias = hosts[0].property("corosync.service", "Id")
@@ -337,6 +339,8 @@ def story(network, build, folder, ready):
                          "/etc/systemd/system/*/halo* 2>/dev/null; true"]).stdout
         assert left == "", f"purge left {left}"
         assert host.property("corosync.service", "Id") == "corosync.service"
+        enabled = host.run(["systemctl", "is-enabled", "corosync.service"]).stdout.strip()
+        assert enabled == ("enabled" if host is hosts[0] else "disabled"), f"corosync.service is {enabled}"
 
 
 def main():
