@@ -1,5 +1,5 @@
 #!/usr/bin/python3
-"""cmapd of one node is killed with -9 again and again (KILLS times, default 40) under writes to keys of the run, lasting keys and keys of the
+"""cmapd of one node is killed with -9 again and again (KILLS times, default 15) under writes to keys of the run, lasting keys and keys of the
 cluster: every answered write is there, none twice, a tracker hears each change once, the database is whole, and neither the ring nor cpgd notices."""
 import json
 import os
@@ -10,7 +10,7 @@ import sys
 
 import lab
 
-KILLS = int(os.environ.get("KILLS", "40"))
+KILLS = int(os.environ.get("KILLS", "15"))
 KEYS = ["run.count", "local.count", "cluster.count"]
 LOAD = pathlib.Path(__file__).resolve().parent / "cmap_load.py"
 
