@@ -36,7 +36,7 @@ struct Token {
     Seq aru{};                        // Messages <= aru on two successive visits are held by all.
     base::NodeId aru_setter{};        // Who lowered aru last and alone may raise it; or kNoNode.
     base::NodeId last_sender{};       // Who sent last: there an idle token is parked. Or kNoNode.
-    std::uint32_t idle_hops = 0;      // Visits in a row that found all stable and nothing to send.
+    std::uint32_t idle_hops = 0;      // Visits in a row that sent nothing and found all held.
     std::uint32_t fcc_bytes = 0;      // Sent in the last full rotation.
     std::uint32_t backlog_bytes = 0;  // Waiting at all members.
     std::vector<RetransmitRequest> requests{};  // Strictly ascending.

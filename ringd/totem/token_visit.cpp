@@ -156,7 +156,6 @@ void measure_rotation(Core& core, Operational& state) {
 void park(Context& context, Operational& state, Token token) {
     Core& core = context.core;
     ++core.stats.tokens_parked;
-    state.pass_on_at.reset();
     context.trace(TraceEntry::What::TokenParked, token.ring, token.token_seq.value());
     state.visited_at = {};
     state.lost_at.reset();
