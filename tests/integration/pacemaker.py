@@ -1,5 +1,6 @@
 """Debian's unmodified Pacemaker on a cluster of the lab: its daemons on each host, a fencing device that the test works,
 and what crm_mon says."""
+import contextlib
 import os
 import pathlib
 import shutil
@@ -246,3 +247,20 @@ class Resource:
         assert (now.st_ino, now.st_mtime_ns) == (self._was.st_ino, self._was.st_mtime_ns), "the resource was started again"
         assert not self.stack.fenced, f"fenced: {self.stack.fenced}"
         print("the resource ran on all the time")
+
+
+@contextlib.contextmanager
+def resource_stays(cluster, node, wanted=True):
+    """While the body runs a resource runs on the node, if wanted, and neither moves nor is started again; nobody is fenced."""
+    if not wanted:
+        yield
+        return
+    resource = Resource(cluster, node)
+    try:
+        yield
+        resource.judge()
+    except BaseException:
+        resource.stack.print_logs()
+        raise
+    finally:
+        resource.stack.close()

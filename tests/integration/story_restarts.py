@@ -68,18 +68,8 @@ def story(cluster):
     cluster.wait_members(loads, [1, 2, 3])
     cluster.wait_progress(loads, 300)
     services = service_clients.ServiceLoad(cluster)
-    resource = pacemaker.Resource(cluster, NODE) if WITH_PACEMAKER else None
-    try:
+    with pacemaker.resource_stays(cluster, NODE, WITH_PACEMAKER):
         restart_all(cluster, loads, services, programs)
-        if resource:
-            resource.judge()
-    except BaseException:
-        if resource:
-            resource.stack.print_logs()
-        raise
-    finally:
-        if resource:
-            resource.stack.close()
 
 
 def restart_all(cluster, loads, services, programs):

@@ -140,18 +140,8 @@ def story(cluster):
     cluster.wait_members(loads, [1, 2, 3])
     cluster.wait_progress(loads, 100)
     services = service_clients.ServiceLoad(cluster)
-    resource = pacemaker.Resource(cluster, UPGRADED) if WITH_PACEMAKER else None
-    try:
+    with pacemaker.resource_stays(cluster, UPGRADED, WITH_PACEMAKER):
         go_on_again_and_again(cluster, loads, programs)
-        if resource:
-            resource.judge()
-    except BaseException:
-        if resource:
-            resource.stack.print_logs()
-        raise
-    finally:
-        if resource:
-            resource.stack.close()
     services.judge()
     assert [load.key[2] for load in loads] == [1, 1, 1], f"sessions were lost: {[load.key for load in loads]}"
     if not WITH_PACEMAKER:  # It would fence who crashes.
