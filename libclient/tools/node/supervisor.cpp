@@ -3,7 +3,6 @@
 #include <fcntl.h>
 #include <sys/epoll.h>
 #include <sys/file.h>
-#include <sys/stat.h>
 #include <sys/wait.h>
 #include <sysexits.h>
 #include <unistd.h>
@@ -19,6 +18,7 @@
 #include "common/os/clock.hpp"
 #include "common/os/exit_status.hpp"
 #include "common/os/notify.hpp"
+#include "libclient/tools/node/folders.hpp"
 #include "libclient/tools/node/process.hpp"
 #include "libclient/tools/node/sockets.hpp"
 
@@ -58,48 +58,6 @@ constexpr base::Duration kLeaveRing = std::chrono::seconds{10};
 
 // A process that does not react to SIGABRT at the watchdog's time-out is given this long.
 constexpr base::Duration kAbort = std::chrono::seconds{2};
-
-os::Result<void> make_folder(const std::string& path) {
-    std::error_code failure;
-    std::filesystem::create_directories(path, failure);
-    if (failure)
-        return base::fail(os::Error{.what = "create folder " + path, .code = failure.value()});
-    return {};
-}
-
-// What a daemon keeps in its run folder is for its next life in the same life of the node: clients
-// and the like. A node that starts has none. Folders of the daemon are not entered.
-os::Result<void> empty_folder(const std::string& path) {
-    std::error_code failure;
-    for (const auto& entry : std::filesystem::directory_iterator(path, failure)) {
-        if (entry.symlink_status().type() == std::filesystem::file_type::directory) continue;
-        if (!std::filesystem::remove(entry.path(), failure)) break;
-    }
-    if (failure)
-        return base::fail(os::Error{.what = "empty the folder " + path, .code = failure.value()});
-    return {};
-}
-
-// A private folder of `identity`. Its files go along when it had another owner: then who owns it
-// now has not been able to put a link in there.
-os::Result<void> give_folder(const std::string& path, const os::Identity& identity) {
-    struct stat status {};
-    if (::lstat(path.c_str(), &status) != 0) return os::last_error("stat " + path);
-    if (!S_ISDIR(status.st_mode))
-        return base::fail(os::Error{.what = path + " is no folder", .code = ENOTDIR});
-    if (status.st_uid != identity.uid || status.st_gid != identity.gid) {
-        std::error_code failure;
-        for (const auto& entry : std::filesystem::directory_iterator(path, failure)) {
-            if (::lchown(entry.path().c_str(), identity.uid, identity.gid) != 0)
-                return os::last_error("chown " + entry.path().string());
-        }
-        if (failure) return base::fail(os::Error{.what = "read " + path, .code = failure.value()});
-        if (::lchown(path.c_str(), identity.uid, identity.gid) != 0)
-            return os::last_error("chown " + path);
-    }
-    if (::chmod(path.c_str(), 0700) != 0) return os::last_error("chmod " + path);
-    return {};
-}
 
 }  // namespace
 
