@@ -138,6 +138,13 @@ class Pacemaker:
             self._processes[number] = host.start(["pacemakerd"], log=host.folder / "pacemaker.out.log",
                                                  env=self.environment)
 
+    def preset(self, number, properties, resources="", constraints=""):
+        """The configuration with which a node starts for the first time: {name: value} and XML."""
+        pairs = "".join(f'<nvpair id="{name}" name="{name}" value="{value}"/>' for name, value in properties.items())
+        text = CIB.format(properties=pairs, resources=resources, constraints=constraints)
+        self.hosts[number].run(["sh", "-ec", f"f=/var/lib/pacemaker/cib/cib.xml; cat > $f; chown {USER}:{GROUP} $f; chmod 600 $f"],
+                               check=True, text_in=text)
+
     def stop(self, number, seconds=90):
         self._processes.pop(number).stop(seconds)
 
@@ -215,10 +222,24 @@ class Pacemaker:
                 print(f"--- {host.name} pacemaker {name} (last lines)", *lines[-60:], sep="\n")
 
 
+CIB = """<cib validate-with="pacemaker-3.7" admin_epoch="0" epoch="1" num_updates="0"><configuration>
+<crm_config><cluster_property_set id="cib-bootstrap-options">{properties}</cluster_property_set></crm_config>
+<nodes/><resources>{resources}</resources><constraints>{constraints}</constraints></configuration><status/></cib>
+"""
 DUMMY = """<primitive id="{name}" class="ocf" provider="pacemaker" type="Dummy">
 <operations><op id="{name}-m" name="monitor" interval="10s"/></operations></primitive>"""
 FENCING = """<primitive id="power" class="stonith" type="fence_lab"><instance_attributes id="power-a">
 <nvpair id="power-any" name="pcmk_host_check" value="none"/></instance_attributes></primitive>"""
+
+
+@contextlib.contextmanager
+def same_start(cluster, node, name):
+    """While the body runs the resource on the node is not started again."""
+    file = pathlib.Path(f"/proc/{cluster.hosts[node].init}/root/run/Dummy-{name}.state")
+    was = file.stat()
+    yield
+    now = file.stat()
+    assert (now.st_ino, now.st_mtime_ns) == (was.st_ino, was.st_mtime_ns), "the resource was started again"
 
 
 class Resource:

@@ -68,7 +68,7 @@ def story(cluster):
     assert tool("-h")[0] == 0
 
     # A file that nobody can use: the call says so, and nothing changes.
-    file = pathlib.Path(getattr(cluster.engine, "file", None) or cluster.engine._file)
+    file = pathlib.Path(cluster.engine.file)
     text = file.read_text()
     file.write_text(text.replace("totem {\n", "totem {\n    token: x\n", 1))
     assert tool("-R") == (7, "Reloading corosync.conf...\nCould not reload configuration. "

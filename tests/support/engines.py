@@ -54,16 +54,17 @@ class Corosync(Engine):
 
     def __init__(self, name="corosync", totem="crypto_cipher: none\n    crypto_hash: none", system="sched_rr: yes"):
         self.name, self._totem, self._system = name, totem, system
+        self.files = {}  # Of hosts, by name, whose configuration is not that of all.
 
     def missing(self):
         return None if shutil.which("corosync") else "Debian's package corosync is not installed"
 
     def prepare(self, network):
-        self._file = network.folder / "corosync.conf"
+        self.file = network.folder / "corosync.conf"
         key = network.folder / "authkey"
         key.write_bytes(os.urandom(256))
         key.chmod(0o400)
-        self._file.write_text(
+        self.file.write_text(
             f"totem {{\n    version: 2\n    cluster_name: bench\n    transport: knet\n    keyfile: {key}\n"
             f"    {self._totem}\n}}\n" + _nodelist(network) +
             f"system {{\n    {self._system}\n}}\n"
@@ -72,7 +73,7 @@ class Corosync(Engine):
 
     def start(self, host):
         host.run(["sh", "-ec", "mkdir -p /var/lib/corosync; mount -t tmpfs tmpfs /var/lib/corosync"], check=True)
-        return host.start(["corosync", "-f", "-c", self._file], log=host.folder / "daemon.log")
+        return host.start(["corosync", "-f", "-c", self.files.get(host.name, self.file)], log=host.folder / "daemon.log")
 
     def formed(self, nodes):
         return re.compile(rf"Sync members\[{nodes}\]")
