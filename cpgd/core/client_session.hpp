@@ -49,6 +49,7 @@ struct ClientSession {
     std::optional<ConnectionId> requests;  // Where frames come from and answers go.
     std::optional<ConnectionId> events;    // Where events go; the same one or another.
     std::optional<base::Instant> orphaned_until;
+    bool is_awaited = false;  // Of a former life; has not come back and said what it has had.
 
     bool opened = false;  // Open was submitted.
     bool ending = false;  // End was submitted.

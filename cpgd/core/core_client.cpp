@@ -156,6 +156,7 @@ void Core::welcome(Context& context, ClientSession& session, bool resumed,
 }
 
 void Core::resend_events(Context& context, ClientSession& session) {
+    session.is_awaited = false;
     for (const auto& queued : session.queue) {
         context.actions.emplace_back(
             SendToClient{.connection = *session.events, .frame = queued.event});
@@ -385,6 +386,7 @@ void Core::end_session(Context& context, SessionId id) {
     ClientSession& session = clients_.at(id);
     if (session.ending) return;
     session.ending = true;
+    session.is_awaited = false;
     close(context, session.requests);
     close(context, session.events);
     session.requests.reset();

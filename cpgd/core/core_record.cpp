@@ -116,6 +116,7 @@ void Core::apply(Context& context, base::NodeId sender, const Open& open) {
     session.uid = open.uid;
     session.totem_events = open.totem_events;
     session.initial_totem_event = open.initial_totem_event;
+    session.is_awaited = true;
     orphan(context, session);
 }
 

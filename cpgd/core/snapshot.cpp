@@ -139,13 +139,22 @@ std::optional<State> read_state(FrameReader& reader) {
 
 }  // namespace
 
+std::size_t Core::queued_bytes() const {
+    std::size_t bytes = 0;
+    for (const auto& [id, client] : clients_) {
+        bytes += client.queued_bytes;
+    }
+    return bytes;
+}
+
+std::size_t Core::awaited_clients() const {
+    const auto is_awaited = [](const auto& each) { return each.second.is_awaited; };
+    return static_cast<std::size_t>(std::ranges::count_if(clients_, is_awaited));
+}
+
 base::Buffer Core::snapshot() const {
     INVARIANT(can_snapshot());
-    std::size_t queued_bytes = 0;
-    for (const auto& [id, client] : clients_) {
-        queued_bytes += client.queued_bytes;
-    }
-    FrameWriter writer(kUsualBytes + queued_bytes);
+    FrameWriter writer(kUsualBytes + queued_bytes());
     writer.write(kSnapshotVersion);
     writer.write_node(self_);
     writer.write(incarnation_.value());
@@ -224,6 +233,7 @@ base::Expected<Core, FrameError> Core::restore(const Config& config, const base:
         client.opened = true;
         client.received = session->number;
         client.orphaned_until = now + config.grace_time;
+        client.is_awaited = true;
         client.is_slow = client.queued_bytes > config.session.high_bytes;
         client.progress = now;
         core.clients_[client.id] = std::move(client);

@@ -11,13 +11,6 @@ namespace {
 
 namespace api = protocol::cpg;
 
-// ringd keeps what is in no snapshot. A snapshot frees that, and costs a copy of what clients have
-// not acknowledged: early when that is less than what it frees, late when it is more.
-constexpr std::size_t kUnstoredBytesMin = std::size_t{1} << 20u;
-constexpr std::size_t kUnstoredBytesMax = std::size_t{4} << 20u;
-constexpr base::Duration kUnstoredTimeMin = std::chrono::milliseconds{50};
-constexpr base::Duration kUnstoredTimeMax = std::chrono::milliseconds{500};
-
 // Above the hard bound of a session's events, which the core watches.
 zmtp::Limits limits_of(const cpg::Config& config) {
     return {.message_bytes_max = std::size_t{2} << 20u,
@@ -95,7 +88,9 @@ std::optional<ring::ResumePoint> Driver::restore(const cpg::Config& config) {
         return std::nullopt;
     }
     core_ = std::move(*restored);
+    has_state_ = true;
     stored_ = core_.applied();
+    schedule_.stored(stored->size());
     const cpg::Status status = core_.status();
     log_.notice("going on from the last life's state",
                 {{"APPLIED", core_.applied().value()}, {"SESSIONS", status.sessions.size()}});
@@ -173,7 +168,12 @@ void Driver::end_turn() {
         watch_processes();
         if (serving_) serving_();
     }
-    if (is_snapshot_due(os::now())) store_snapshot();
+    if (schedule_.is_due(os::now(), core_)) store_snapshot();
+    // It has taken in all that came after its state: that is no state that kills.
+    if (snapshots_ && has_state_ && !has_lived_ && core_.is_serving()) {
+        has_lived_ = true;
+        snapshots_->lived();
+    }
 }
 
 void Driver::send_submissions() {
@@ -196,11 +196,10 @@ void Driver::watch_processes() {
 }
 
 std::optional<base::Instant> Driver::next_deadline() const {
-    std::optional<base::Instant> next = core_.next_deadline();
-    if (!unstored_since_ || !core_.can_snapshot()) return next;
-    const base::Instant store_at =
-        *unstored_since_ + (is_snapshot_cheap() ? kUnstoredTimeMin : kUnstoredTimeMax);
-    return next && *next < store_at ? next : store_at;
+    const std::optional<base::Instant> next = core_.next_deadline();
+    const std::optional<base::Instant> store_at = schedule_.next_deadline(core_);
+    if (!next || !store_at) return next ? next : store_at;
+    return std::min(*next, *store_at);
 }
 
 void Driver::deadline_passed() {
@@ -210,39 +209,23 @@ void Driver::deadline_passed() {
 
 // ---------------------------------------------------------------- the snapshot
 
-bool Driver::is_snapshot_due(base::Instant now) const {
-    if (!unstored_since_ || !core_.can_snapshot()) return false;
-    // The first one that serves is early: it tells a life that got on from one that its own
-    // snapshot kills. Before that it is stored too: what ringd keeps is bounded.
-    if (snapshots_ && !has_lived_ && core_.is_serving()) return true;
-    const base::Duration since = now - *unstored_since_;
-    if (unstored_bytes_ < kUnstoredBytesMin && since < kUnstoredTimeMin) return false;
-    return is_snapshot_cheap() || unstored_bytes_ >= kUnstoredBytesMax || since >= kUnstoredTimeMax;
-}
-
-bool Driver::is_snapshot_cheap() const {
-    return snapshot_bytes_ <= unstored_bytes_;
-}
-
 // ringd keeps what is not acknowledged: so only what is in the snapshot is. Without a place for
 // snapshots nothing can be resumed, and everything is done with at once.
 void Driver::store_snapshot() {
     if (!core_.can_snapshot()) return;
+    std::size_t bytes = 0;
     if (snapshots_) {
         const base::Buffer snapshot = core_.snapshot();
-        snapshot_bytes_ = snapshot.size();
+        bytes = snapshot.size();
+        has_state_ = true;
         if (const auto stored = snapshots_->store(snapshot.bytes()); !stored) {
             log_.error("cannot keep the state, a restart will be a fresh one",
                        {{"ERROR", stored.error().text()}});
             snapshots_.reset();
-        } else if (core_.is_serving()) {
-            snapshots_->lived();
-            has_lived_ = true;
         }
     }
     stored_ = core_.applied();
-    unstored_since_.reset();
-    unstored_bytes_ = 0;
+    schedule_.stored(bytes);
     stream_->acknowledge(stored_);
 }
 
@@ -304,8 +287,7 @@ void Driver::on_attached(const protocol::Attached& attached, protocol::Incarnati
     if (!attached.resumed) {
         submissions_.clear();  // Of the life before; the core submits again what matters.
         stored_ = {};
-        unstored_since_.reset();
-        unstored_bytes_ = 0;
+        schedule_.start_afresh();
     }
     is_ring_lost_ = false;
     log_.notice("attached to the ring", {{"NODE", attached.self.value()},
@@ -316,8 +298,7 @@ void Driver::on_attached(const protocol::Attached& attached, protocol::Incarnati
 }
 
 void Driver::on_event(protocol::Event event) {
-    unstored_bytes_ += bytes_of(event);
-    if (!unstored_since_) unstored_since_ = os::now();
+    schedule_.came(os::now(), bytes_of(event));
     step(cpg::RingHappened{std::move(event)});
 }
 

@@ -22,6 +22,7 @@
 #include "common/session/access.hpp"
 #include "common/zmtp/server.hpp"
 #include "cpgd/core/core.hpp"
+#include "cpgd/core/snapshot_schedule.hpp"
 #include "cpgd/driver/process_watch.hpp"
 
 namespace cpgd {
@@ -70,8 +71,6 @@ class Driver {
     [[nodiscard]] std::optional<base::Instant> next_deadline() const;
     void deadline_passed();
     void on_event(protocol::Event event);
-    [[nodiscard]] bool is_snapshot_due(base::Instant now) const;
-    [[nodiscard]] bool is_snapshot_cheap() const;
 
     bool on_connected(zmtp::ServerConnectionId id, const zmtp::PeerCredentials& peer);
     void on_message(zmtp::ServerConnectionId id, const base::Buffer& frame);
@@ -99,11 +98,10 @@ class Driver {
     bool is_ring_lost_ = false;
 
     std::optional<os::SnapshotFile> snapshots_;
-    bool has_lived_ = false;          // snapshots_ was told so.
-    protocol::Cursor stored_{};       // In the last snapshot.
-    std::size_t snapshot_bytes_ = 0;  // Of it: the next one costs about as much.
-    std::size_t unstored_bytes_ = 0;  // Of the stream since then.
-    std::optional<base::Instant> unstored_since_;
+    cpg::SnapshotSchedule schedule_;
+    bool has_state_ = false;     // What is in snapshots_ is of this life, or it goes on from it.
+    bool has_lived_ = false;     // snapshots_ was told so.
+    protocol::Cursor stored_{};  // In the last snapshot.
 };
 
 }  // namespace cpgd

@@ -1,0 +1,181 @@
+// When the state is stored, life after life: it must hold what clients have not had, and not grow
+// with the number of lives.
+#include "cpgd/core/snapshot_schedule.hpp"
+
+#include <doctest/doctest.h>
+
+#include <algorithm>
+
+#include "tests/unit/cpgd/toy_cluster.hpp"
+
+namespace {
+
+using namespace cpg_test;
+using namespace std::chrono_literals;
+
+constexpr std::size_t kMessagesALife = 20;
+
+// Members on node 1, whose cpgd is killed again and again; a sender on node 2.
+struct Lives {
+    explicit Lives(std::size_t of_a_message = 1000) : cluster({1, 2}), message_bytes(of_a_message) {
+        cluster.partition({{1, 2}});
+        cluster.settle();
+        sender = &cluster.add_client(2, 20);
+        cluster.join(*sender, "a");
+        cluster.settle();
+    }
+    ToyClient& add_member(std::uint32_t pid) {
+        ToyClient& member = cluster.add_client(1, pid);
+        cluster.join(member, "a");
+        cluster.settle();
+        member.acknowledges = false;  // Only by coming back.
+        snapshot = cluster.core(1).snapshot();
+        return member;
+    }
+    // As the driver does at the end of each turn.
+    bool turn() {
+        now += 1ms;
+        if (!schedule.is_due(now, cluster.core(1))) return false;
+        snapshot = cluster.core(1).snapshot();
+        schedule.stored(snapshot->size());
+        return true;
+    }
+    void begin_life() {
+        schedule = {};
+        schedule.stored(snapshot->size());
+        cluster.restart(1, snapshot);
+        const protocol::Cursor from = cluster.core(1).applied();
+        (void)turn();
+        cluster.settle();  // The marker comes back.
+        schedule.came(now, (cluster.core(1).applied().value() - from.value()) * message_bytes);
+    }
+    void send() {
+        for (std::size_t i = 0; i < kMessagesALife; ++i) {
+            cluster.send(*sender, std::string(message_bytes, 'x'));
+            cluster.settle();
+            schedule.came(now, message_bytes);
+            (void)turn();
+        }
+    }
+    // This life is over: the next one takes it in.
+    void send_to_the_dead() {
+        const std::optional<base::Buffer> before = snapshot;
+        send();
+        snapshot = before;
+    }
+
+    // Of a life's messages, with what each costs beside its payload.
+    [[nodiscard]] std::size_t bytes_of_a_life() const {
+        return kMessagesALife * (message_bytes + 200);
+    }
+
+    ToyCluster cluster;
+    std::size_t message_bytes;
+    ToyClient* sender = nullptr;
+    cpg::SnapshotSchedule schedule;
+    std::optional<base::Buffer> snapshot;
+    base::Instant now{};
+};
+
+}  // namespace
+
+TEST_CASE("lives that are killed as soon as their clients are back do not add up") {
+    Lives lives;
+    ToyClient& member = lives.add_member(10);
+    lives.send();
+    for (int life = 0; life < 50; ++life) {
+        lives.begin_life();
+        CHECK_FALSE(lives.turn());  // Serving, and nobody is back.
+        lives.cluster.connect(member);
+        CHECK(lives.turn());
+        CHECK(lives.snapshot->size() < 2 * lives.bytes_of_a_life());
+        lives.send();
+    }
+    CHECK(lives.cluster.faults().empty());
+    CHECK(member.received.size() >= 50 * kMessagesALife);
+}
+
+// It is stored for the absent one in any case: as much as that may be of the others', and no more.
+TEST_CASE("a client that never comes back does not let what others had add up") {
+    Lives lives(10'000);
+    ToyClient& member = lives.add_member(10);
+    (void)lives.add_member(11);
+    lives.send();
+    std::size_t most = 0;
+    constexpr std::size_t kLives = 45;
+    for (std::size_t life = 0; life < kLives; ++life) {
+        lives.begin_life();
+        (void)lives.turn();
+        for (const cpg::SessionStatus& session : lives.cluster.core(1).status().sessions) {
+            if (session.pid == 10) most = std::max(most, session.queued_bytes);
+        }
+        lives.cluster.connect(member);
+        (void)lives.turn();
+        lives.send_to_the_dead();
+    }
+    CHECK(most < cpg::SnapshotSchedule::kUnstoredBytesMax + 3 * lives.bytes_of_a_life());
+    CHECK(member.received.size() >= kLives * kMessagesALife);
+}
+
+TEST_CASE("who does not come back is not waited for for ever") {
+    Lives lives;
+    (void)lives.add_member(10);
+    lives.send();
+    lives.begin_life();
+    CHECK_FALSE(lives.turn());
+    const auto deadline = lives.schedule.next_deadline(lives.cluster.core(1));
+    REQUIRE(deadline);
+    CHECK(*deadline <= lives.now + cpg::SnapshotSchedule::kReturnTime);
+    lives.now = *deadline;
+    CHECK(lives.turn());
+}
+
+TEST_CASE("what ringd keeps is bounded, whoever is waited for") {
+    Lives lives;
+    (void)lives.add_member(10);
+    lives.send();
+    lives.begin_life();
+    lives.schedule.came(lives.now, cpg::SnapshotSchedule::kUnstoredBytesMax);
+    CHECK(lives.turn());
+}
+
+TEST_CASE("a life without clients of a former one stores its state once it serves") {
+    ToyCluster cluster({1});
+    cpg::SnapshotSchedule schedule;
+    CHECK_FALSE(schedule.is_due({}, cluster.core(1)));
+    cluster.partition({{1}});
+    cluster.settle();
+    REQUIRE(cluster.core(1).is_serving());
+    CHECK(schedule.is_due({}, cluster.core(1)));
+    schedule.stored(100);
+    CHECK_FALSE(schedule.is_due({}, cluster.core(1)));
+    CHECK_FALSE(schedule.next_deadline(cluster.core(1)));
+}
+
+TEST_CASE("without a restart a snapshot waits until it is worth its copy") {
+    using Schedule = cpg::SnapshotSchedule;
+    ToyCluster cluster({1});
+    cluster.partition({{1}});
+    cluster.settle();
+    const cpg::Core& core = cluster.core(1);
+    Schedule schedule;
+    base::Instant now{};
+    REQUIRE(schedule.is_due(now, core));
+    const auto is_due_after = [&](base::Duration wait) {
+        CHECK(schedule.next_deadline(core) == now + wait);
+        CHECK_FALSE(schedule.is_due(now + wait - 1ns, core));
+        return schedule.is_due(now + wait, core);
+    };
+
+    schedule.stored(1000);
+    schedule.came(now, 2000);
+    CHECK(is_due_after(Schedule::kUnstoredTimeMin));
+    schedule.came(now, Schedule::kUnstoredBytesMin);
+    CHECK(schedule.is_due(now, core));
+
+    schedule.stored(10 * Schedule::kUnstoredBytesMax);
+    schedule.came(now, Schedule::kUnstoredBytesMin);
+    CHECK(is_due_after(Schedule::kUnstoredTimeMax));
+    schedule.came(now, Schedule::kUnstoredBytesMax);
+    CHECK(schedule.is_due(now, core));
+}
