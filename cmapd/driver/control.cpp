@@ -235,12 +235,13 @@ void Control::resumed(const protocol::View& now) {
 }
 
 void Control::compare_daemons() {
-    daemons_.get("ringd", "configuration", [this](const ipc::StatusLink::Answer& answer) {
-        if (!answer || !answer->is_object()) return;  // It reads the file when it starts.
-        const json own = daemon_start::keys_json(config::keys_of(parts_.started.loaded));
-        if (answer->value("keys", json::object()) == own) return;
-        is_behind_ = true;
-        parts_.log.warning("ringd runs with another configuration than the file says");
+    const json own = daemon_start::keys_json(config::keys_of(parts_.started.loaded));
+    daemons_.find_other(own, [this](const std::vector<std::string>& others) {
+        for (const std::string& daemon : others) {
+            is_behind_ = true;
+            parts_.log.warning("a daemon runs with another configuration than the file says",
+                               {{"DAEMON", daemon}});
+        }
         catch_up();
     });
 }

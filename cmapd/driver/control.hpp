@@ -134,7 +134,7 @@ class Control {
 
     Members members_;
     std::vector<base::NodeId> view_members_;
-    bool is_behind_ = false;  // ringd runs with another configuration than we have read.
+    bool is_behind_ = false;  // A daemon runs with another configuration than we have read.
     std::map<base::NodeId, std::uint64_t> digests_;  // Of the members' configurations.
 };
 

@@ -145,8 +145,9 @@ void Control::carry_out(const CommitReload& /*commit*/) {
 
 void Control::committed(const std::optional<std::string>& why_not) {
     if (why_not) {
-        parts_.log.error("a daemon did not take a configuration that it had agreed to; restart it",
-                         {{"ERROR", *why_not}});
+        parts_.log.warning("a daemon did not take the configuration that it had agreed to",
+                           {{"ERROR", *why_not}});
+        compare_daemons();  // Restarted meanwhile it has read the file; else it gets it again.
     }
     if (!std::exchange(is_answer_due_, false)) return;
     answer_reload(CsError::Ok, why_not.value_or(std::string()));

@@ -147,6 +147,29 @@ void NodeDaemons::abandon() {
     }
 }
 
+void NodeDaemons::find_other(const json& keys,
+                             std::function<void(const std::vector<std::string>&)> callback) {
+    struct Search {
+        json keys;
+        std::size_t waiting;
+        std::vector<std::string> found;
+        std::function<void(const std::vector<std::string>&)> callback;
+    };
+    const auto daemons = running();
+    const auto search = std::make_shared<Search>(Search{
+        .keys = keys, .waiting = daemons.size(), .found = {}, .callback = std::move(callback)});
+    for (const Daemon* daemon : daemons) {
+        daemon->link->ask({{"get", "configuration"}}, kAnswerMax,
+                          [search, name = daemon->name](const ipc::StatusLink::Answer& answer) {
+                              const bool is_other =
+                                  answer && answer->is_object() &&
+                                  answer->value("keys", json::object()) != search->keys;
+                              if (is_other) search->found.push_back(name);
+                              if (--search->waiting == 0) search->callback(search->found);
+                          });
+    }
+}
+
 void NodeDaemons::leave(const json& why, Done done) {
     Daemon& ringd = daemons_.front();
     ringd.link->ask({{"do", "leave"}, {"value", why}}, kAnswerMax,

@@ -27,6 +27,10 @@ class NodeDaemons {
     void commit(Done done);
     void abandon();
     void reopen_logs(Done done);
+    // Which of those that run have other keys than `keys` (daemon_start::keys_json). Who does not
+    // answer is not among them: it reads the file when it starts.
+    void find_other(const nlohmann::json& keys,
+                    std::function<void(const std::vector<std::string>& daemons)> callback);
     // The node's last order: ringd leaves the ring ({}), or is killed ({"killed_by", "reason"}).
     void leave(const nlohmann::json& why, Done done);
 

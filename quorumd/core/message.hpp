@@ -35,6 +35,11 @@ struct Options {
     std::uint32_t device_votes = 0;
     Rules rules{};
 
+    // Whether they decide alike: all but the version.
+    [[nodiscard]] bool same_rules(const Options& other) const {
+        return expected_votes == other.expected_votes && device_votes == other.device_votes &&
+               rules == other.rules;
+    }
     friend bool operator==(const Options&, const Options&) = default;
 };
 

@@ -33,7 +33,7 @@ Status Core::status(base::Instant now) const {
             !is_here ? NodeState::Dead : (said.leaving ? NodeState::Leaving : NodeState::Member);
         one.device_casts =
             is_here && said.device.casts && said.device.alive && said.device.polled == view_.ring;
-        if (is_here && said.options != status.options) status.differing.push_back(node);
+        if (is_here && !said.options.same_rules(status.options)) status.differing.push_back(node);
     }
     status.device_name = device_name_;
     status.device_is_voting = is_in_view() && device().casts;

@@ -130,6 +130,19 @@ TEST_CASE("a device is not let in beside options that exclude it") {
     CHECK(quorum::Core({}, 1).may_register() == Outcome::Done);
 }
 
+TEST_CASE("a file of another version with the same options is not named as differing") {
+    const ToyOptions options = nodes(3);
+    ToyCluster cluster(options, 5);
+    settle(cluster);
+    quorum::Config next = options.config;
+    next.options.config_version = 7;
+    cluster.give(1, quorum::Reconfigure{.config = next});
+    cluster.run(seconds(1));
+    REQUIRE(cluster.status(2).options.config_version == 7);
+    CHECK(cluster.status(1).differing.empty());
+    CHECK(cluster.status(2).differing.empty());
+}
+
 TEST_CASE(
     "a file that expects fewer votes counts when all have read it, one that expects more at once") {
     const ToyOptions options = nodes(3);
