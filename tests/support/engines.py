@@ -39,6 +39,9 @@ class Engine:
     def missing(self):
         """Why it cannot run here, or None."""
 
+    def prefer_libraries(self, host):
+        """Programs of the host find the engine's libraries without being told in their environment."""
+
     def formed(self, nodes):
         """What a daemon's log says when its ring has so many nodes."""
         raise NotImplementedError
@@ -135,6 +138,14 @@ class Halo(Engine):
             (network.folder / name).chmod(0o644)
             for host in network.hosts.values():
                 host.run(["mount", "--bind", network.folder / name, f"/etc/{name}"], check=True)
+
+    def prefer_libraries(self, host):
+        # As the package halo-corosync has it, in a cache of the host's own.
+        folder = host.folder / "loader"
+        folder.mkdir()
+        (folder / "conf").write_text(f"{self._build}/lib\ninclude /etc/ld.so.conf\n")
+        host.run(["sh", "-ec", f"ldconfig -X -f {folder}/conf -C {folder}/cache; mount --bind {folder}/cache /etc/ld.so.cache"],
+                 check=True)
 
     def start(self, host):
         state = host.folder / "state"
