@@ -9,6 +9,7 @@ HALO_LAB_KEEP=1 keeps the scratch folder with all logs.
 import argparse
 import collections
 import json
+import os
 import pathlib
 import signal
 import subprocess
@@ -26,6 +27,7 @@ from netns import pause, wait_for  # noqa: E402,F401
 SKIP = 77  # ctest's SKIP_RETURN_CODE
 # A generous bound for whatever must happen soon: these machines are slow, and both cores are busy.
 SOON = 30
+_began = time.monotonic()
 
 
 class Load:
@@ -245,6 +247,11 @@ class Cluster:
                     print(f"--- {host.name} {log.name} (last lines)", *lines[-40:], sep="\n")
 
 
+def step(what):
+    """Says how far the story is, and when: where it stood when its time was up."""
+    print(f"{time.monotonic() - _began:6.1f} s  {what}", flush=True)
+
+
 def burn_all_cores(network):
     """Two busy processes a core in a host of their own, until the network is closed."""
     host = next(iter(network.hosts.values()))
@@ -280,6 +287,8 @@ def main(story, nodes=3, links=1, loads=True, missing=lambda engine: None, engin
         print(f"passed in {time.monotonic() - began:.1f} s")
         code = 0
     except (Exception, KeyboardInterrupt):
+        if os.environ.get("HALO_VM"):
+            pathlib.Path("/run/job/failed").touch()  # What comes now may take longer than the machine has (tests/rdma/vm.py).
         traceback.print_exc()
         if cluster:
             cluster.print_logs()

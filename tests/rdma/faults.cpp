@@ -1,9 +1,10 @@
-// Loaded into ringd (LD_PRELOAD) by story_errors.py, and linked into the device tests: between
-// these and the real libraries, it does to the device what no command can do from outside.
+// Loaded into ringd (LD_PRELOAD) by story_queue_errors.py, and linked into the device tests:
+// between these and the real libraries, it does to the device what no command can do from outside.
 //
 //   HALO_RDMA_FAULTS      a file: when its first byte is not zero, ringd's queue pair is set to its
 //                         error state, and the byte to zero
 //   HALO_RDMA_QUEUE_MAX   the longest queue that the device claims to have
+//   HALO_RDMA_LEAK        what is not given back: "queue_pair" or "memory_region"
 #include <dlfcn.h>
 #include <fcntl.h>
 #include <rdma/rdma_cma.h>
@@ -13,6 +14,7 @@
 
 #include <algorithm>
 #include <cstdlib>
+#include <string_view>
 
 namespace {
 
@@ -22,6 +24,11 @@ ibv_qp* pair = nullptr;
 template <class Function>
 Function* next(const char* name) {
     return reinterpret_cast<Function*>(::dlsym(RTLD_NEXT, name));
+}
+
+bool leaks(std::string_view what) {
+    const char* leaked = std::getenv("HALO_RDMA_LEAK");
+    return leaked != nullptr && what == leaked;
 }
 
 // Before ringd gives up its privileges and its view of the files.
@@ -47,7 +54,13 @@ int rdma_create_qp(rdma_cm_id* id, ibv_pd* domain, ibv_qp_init_attr* wanted) {
 
 void rdma_destroy_qp(rdma_cm_id* id) {
     if (id->qp == pair) pair = nullptr;
+    if (leaks("queue_pair")) return;
     next<decltype(rdma_destroy_qp)>("rdma_destroy_qp")(id);
+}
+
+int ibv_dereg_mr(ibv_mr* region) {
+    if (leaks("memory_region")) return 0;
+    return next<decltype(ibv_dereg_mr)>("ibv_dereg_mr")(region);
 }
 
 int ibv_query_device(ibv_context* context, ibv_device_attr* device) {

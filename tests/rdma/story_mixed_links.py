@@ -20,21 +20,26 @@ def story(cluster):
     loads = cluster.load(rate=60)
     cluster.wait_members(loads, [1, 2, 3], SLOW)
     cluster.wait_progress(loads, 200, SLOW)
+    lab.step("three members")
     changes = [len(load.refresh().member_times) for load in loads]
 
     network.remove_device(1, link=0)                    # RDMA to UDP: the device goes ...
     lab.wait_for(lambda: not usable(cluster, 1, 0), SLOW, "link 0 of node 1 is lost")
     cluster.wait_progress(loads, 200, SLOW)
+    lab.step("a device removed: on over UDP")
     network.add_device(1, link=0)
     lab.wait_for(lambda: usable(cluster, 1, 0), SLOW, "link 0 of node 1 is back")
+    lab.step("and back")
     for number in cluster.hosts:                        # UDP to RDMA
         network.isolate(number, link=1)
     cluster.wait_progress(loads, 200, SLOW)
+    lab.step("UDP cut: on over RDMA")
     network.heal()
     cluster.wait_progress(loads, 200, SLOW)
     for number in cluster.hosts:                        # ... and packets vanish, with no other sign.
         network.isolate(number, link=0)
     cluster.wait_progress(loads, 200, SLOW)
+    lab.step("packets of the RDMA link vanish: on over UDP")
     network.heal()
     assert changes == [len(load.refresh().member_times) for load in loads], "a member was lost with a link left"
     cluster.drain(seconds=SLOW)

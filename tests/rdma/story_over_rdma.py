@@ -25,29 +25,39 @@ def story(cluster):
         assert link["usable"] and link["rdma"]["device"].startswith(network.device(number)), link
         assert link["rdma"]["datagram_bytes"] == 4096, link
     lab.wait_for(lambda: rdma_counters(cluster, 1)["sends_to_group"] > 100, SLOW, "bursts to the group")
+    lab.step("three members, bursts to the group")
 
     cluster.kill(3)
     cluster.wait_members(loads[:2], [1, 2], SLOW)
+    lab.step("one killed")
     cluster.start(3)
     cluster.wait_members(loads, [1, 2, 3], SLOW)
+    lab.step("and back")
 
     network.isolate(2)
     cluster.wait_members([loads[0], loads[2]], [1, 3], SLOW)
+    lab.step("one cut off")
     network.heal()
     cluster.wait_members(loads, [1, 2, 3], SLOW)
+    lab.step("and back")
 
     network.lose(1, 2, 20)
     cluster.wait_progress(loads, 200, SLOW)
     network.heal()
+    lab.step("a fifth of the packets lost")
 
     network.remove_device(1)
     cluster.wait_members(loads[1:], [2, 3], SLOW)
+    lab.step("a device removed")
     network.add_device(1)
     cluster.wait_members(loads, [1, 2, 3], SLOW)
+    lab.step("and back")
     network.carrier(2, up=False)
     cluster.wait_members([loads[0], loads[2]], [1, 3], SLOW)
+    lab.step("a cable pulled")
     network.carrier(2, up=True)
     cluster.wait_members(loads, [1, 2, 3], SLOW)
+    lab.step("and back")
     assert rdma_counters(cluster, 1)["queue_pairs"] >= 2
 
     cluster.wait_progress(loads, 100, SLOW)

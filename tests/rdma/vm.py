@@ -5,7 +5,8 @@
 
 The machine sees this machine's files; what it writes is gone at its end, but for /run/job. The command gets this
 environment and folder, and its output and exit code are ours: 77 when no machine can be had, 124 when the time is up,
-125 when the machine died. Nothing leaves it: it has no network card.
+125 when the machine died. The time is what the machine has had of a processor: beside other work it has more by the
+clock. Nothing leaves it: it has no network card.
 
 QEMU emulates the processor where there is no KVM, and boots Debian's own kernel package, which is fetched with apt once
 and kept in ~/.cache/halo-vm.
@@ -13,12 +14,14 @@ and kept in ~/.cache/halo-vm.
 
 import argparse
 import contextlib
+import ctypes
 import hashlib
 import os
 import pathlib
 import re
 import shlex
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -26,6 +29,9 @@ import time
 
 SKIP, TIMED_OUT, DIED = 77, 124, 125
 FETCH_SECONDS = 240
+# A command may take as long as so many starts of its machine, 5 s each on a processor of today, emulated.
+SLOW_STARTS = 30
+LAST_WORDS_SECONDS = 60
 HERE = pathlib.Path(__file__).resolve().parent
 CACHE = pathlib.Path(os.environ.get("XDG_CACHE_HOME", pathlib.Path.home() / ".cache")) / "halo-vm"
 KERNEL = "linux-image-amd64"
@@ -64,6 +70,41 @@ busybox poweroff -f
 
 class NoMachine(Exception):
     """Why there can be none here."""
+
+
+class Clock:
+    """The seconds in which the machine could run: those in which it waited for a processor of the host do not count."""
+
+    def __init__(self, process):
+        self._tasks = pathlib.Path(f"/proc/{process.pid}/task")
+        self._began, self._stolen_before = time.monotonic(), self._stolen()
+        self._waited = {}
+        self._waited_before = self._longest_wait()
+
+    @staticmethod
+    def _stolen():
+        """What other machines had of the host's processors, a processor."""
+        words = pathlib.Path("/proc/stat").read_text().split("\n")[0].split()
+        return int(words[8]) / os.sysconf("SC_CLK_TCK") / os.cpu_count()
+
+    def wall(self):
+        return time.monotonic() - self._began
+
+    def _longest_wait(self):
+        # proc(5): time on the processor, time waiting for it (ns), and how often. A kernel may have been built without it.
+        for task in self._tasks.glob("*/schedstat"):
+            with contextlib.suppress(OSError, ValueError, IndexError):
+                self._waited[task.parent.name] = int(task.read_text().split()[1]) / 1e9
+        return max(self._waited.values(), default=0)
+
+    def given(self):
+        return self.wall() - (self._longest_wait() - self._waited_before) - (self._stolen() - self._stolen_before)
+
+
+def die_with_parent():
+    """In QEMU's process: none is left behind by who is killed."""
+    pr_set_pdeathsig = 1
+    ctypes.CDLL(None).prctl(pr_set_pdeathsig, signal.SIGKILL)
 
 
 def run(*argv, **options):
@@ -181,8 +222,30 @@ def wait_for_start(process, job, seconds):
             process.wait(0.1)
 
 
-def run_in_machine(command, seconds, memory, boot_seconds=None):
-    """The command's exit code; its output goes to ours. There is no machine if it takes longer than boot_seconds to start."""
+def wait_for_end(process, job, seconds, patience):
+    """False when the time is up. What a slow processor needs for its start tells how slow it is."""
+    clock = Clock(process)
+    start = patience["start"] if patience else 0
+    while process.poll() is None:
+        given, wall = clock.given(), clock.wall()
+        is_hung = given > max(seconds, SLOW_STARTS * start)
+        if is_hung or patience and wall > patience["wall"]:
+            if (job / "failed").exists():
+                # It is about to say why.
+                process.wait(LAST_WORDS_SECONDS)
+            elif is_hung:
+                print(f"vm: no result after {given:.0f} s", file=sys.stderr)
+                return False
+            else:
+                raise NoMachine(f"too slow here: of {wall:.0f} s it had {given:.0f}, and had started within {start:.0f} s")
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(0.5)
+    return True
+
+
+def run_in_machine(command, seconds, memory, boot_seconds=None, wall_seconds=None):
+    """The command's exit code; its output goes to ours. There is no machine if it takes longer than boot_seconds to start,
+    or the command longer than wall_seconds by the clock and not `seconds` of the machine's."""
     folder = machine()
     with tempfile.TemporaryDirectory(prefix="halo-vm.") as name:
         job = pathlib.Path(name)
@@ -196,13 +259,15 @@ def run_in_machine(command, seconds, memory, boot_seconds=None):
         with errors.open("wb") as stderr:
             # With an end of its input QEMU would take the port for closed, and hold all output back.
             process = subprocess.Popen([str(a) for a in qemu(folder, job, memory)], stdin=subprocess.PIPE,
-                                       stderr=stderr)
+                                       stderr=stderr, preexec_fn=die_with_parent)
             try:
+                starting = Clock(process)
                 if boot_seconds is not None:
                     wait_for_start(process, job, boot_seconds)
-                process.wait(seconds)
+                patience = {"start": starting.given(), "wall": wall_seconds} if wall_seconds else None
+                if not wait_for_end(process, job, seconds, patience):
+                    return TIMED_OUT
             except subprocess.TimeoutExpired:
-                print(f"vm: no result after {seconds} s", file=sys.stderr)
                 return TIMED_OUT
             finally:
                 if process.poll() is None:

@@ -94,6 +94,7 @@ class Halo(Engine):
         self._build = pathlib.Path(build).resolve()
         self.programs_of = {}  # By host; else the build folder's.
         self.environment_of = {}  # Of a host's daemons, by host; more than all have.
+        self.started_by = {}  # By host: a command that runs the one which follows it, such as prlimit.
         self.environment = {"LD_LIBRARY_PATH": str(self._build / "lib")}
 
     def missing(self):
@@ -151,7 +152,7 @@ class Halo(Engine):
         state = host.folder / "state"
         state.mkdir(exist_ok=True)
         programs = self.programs_of.get(host.name, self._build / "bin")
-        return host.start([programs / "haloctl", "node", "-c",
+        return host.start([*self.started_by.get(host.name, ()), programs / "haloctl", "node", "-c",
                            self.files.get(host.name, self.file), "--run", "/run/halo",
                            "--state", state], log=host.folder / "daemon.log",
                           # A system call that a daemon's list lacks ends it.
@@ -193,16 +194,16 @@ class HaloInMachine(Halo):
 
 
 class HaloOverRdma(HaloInMachine):
-    """Link 0 has RDMA devices; all links do unless `mixed`."""
+    """All links have RDMA devices, or link 0 alone (`mixed`). More for the network: `hosts`."""
 
-    def __init__(self, build, name, mixed=False, totem=""):
+    def __init__(self, build, name, mixed=False, totem="", **hosts):
         how = "    interface {\n        linknumber: 0\n        knet_transport: rdma\n    }\n" if mixed else \
             "    transport: rdma\n"
         super().__init__(build, name, how + totem)
-        self._mixed = mixed
+        self._hosts = {"rdma": (0,), **hosts} if mixed else hosts
 
     def network(self, nodes, links):
-        return rdma_network.RdmaNetwork(nodes, links, rdma=(0,) if self._mixed else None)
+        return rdma_network.RdmaNetwork(nodes, links, **self._hosts)
 
 
 def known(build):
@@ -213,6 +214,8 @@ def known(build):
         Halo(build, "halo-no-resume", more="halo {\n    resume: no\n}\n"),
         HaloOverRdma(build, "halo-rdma"),
         HaloOverRdma(build, "halo-mixed", mixed=True),
+        HaloOverRdma(build, "halo-rdma-ipv6", ipv6=True),
+        HaloOverRdma(build, "halo-rdma-one-device", one_device=True),
         HaloInMachine(build, "halo-udp-vm"),
         Corosync(),
         Corosync("corosync-norr", system="sched_rr: no"),

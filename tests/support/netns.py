@@ -18,7 +18,7 @@ import time
 
 SCRATCH_PREFIX = "halo-lab."
 # In an emulated machine (tests/rdma/vm.py) a program's start alone can take many seconds.
-SLOWNESS = 6 if os.environ.get("HALO_VM") else 1
+SLOWNESS = float(os.environ.get("HALO_VM_SLOWNESS", 6)) if os.environ.get("HALO_VM") else 1
 _PR_SET_PDEATHSIG = 1
 _libc = ctypes.CDLL(None, use_errno=True)
 
