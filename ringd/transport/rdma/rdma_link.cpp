@@ -31,16 +31,6 @@ constexpr std::size_t kNoticesMax = 8;
 constexpr const char* kUseUdp =
     "; or take the link back to UDP (totem.transport, totem.interface.knet_transport)";
 
-// A driver that cannot take a device from a process (rxe's, siw's) waits with its removal until the
-// process has closed it, and librdmacm keeps what it opened until another device comes. So its
-// descriptors get another file; the numbers stay librdmacm's.
-void let_go(const ibv_context& removed) {
-    const os::UniqueFd nothing(::open("/dev/null", O_RDWR | O_CLOEXEC));
-    if (!nothing.is_open()) return;
-    (void)::dup3(nothing.get(), removed.async_fd, O_CLOEXEC);
-    (void)::dup3(nothing.get(), removed.cmd_fd, O_CLOEXEC);
-}
-
 base::Duration look_max() {
     return std::thread::hardware_concurrency() > 1 ? kLookMax : base::Duration::zero();
 }
@@ -116,7 +106,7 @@ os::Result<void> RdmaLink::try_open() {
     auto id = bound_id(0);
     if (!id) return base::fail(id.error());
     id_ = std::move(*id);
-    opened_ = id_->verbs;
+    context_ = ContextUse(*id_->verbs);
     auto device = RdmaDevice::open(id_.get(), config_);
     if (!device) return base::fail(device.error());
     device_ = std::move(*device);
@@ -143,8 +133,7 @@ void RdmaLink::close() {
     id_.reset();
     listener_.reset();
     channel_.reset();
-    if (is_removed_ && opened_ != nullptr) let_go(*opened_);
-    opened_ = nullptr;
+    context_ = ContextUse();
     is_lost_ = false;
     is_removed_ = false;
 }
@@ -274,6 +263,7 @@ void RdmaLink::handle(base::Instant now, const rdma_cm_event& event) {
             answer(event.id);
             return;
         case RDMA_CM_EVENT_DEVICE_REMOVAL:
+            context_.set_removed();
             is_removed_ = true;
             is_lost_ = true;
             return;

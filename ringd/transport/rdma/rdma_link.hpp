@@ -7,6 +7,7 @@
 #include <string>
 
 #include "common/os/unique_fd.hpp"
+#include "ringd/transport/rdma/context_use.hpp"
 #include "ringd/transport/rdma/poll_budget.hpp"
 #include "ringd/transport/rdma/remotes.hpp"
 #include "ringd/transport/udp_socket.hpp"
@@ -85,9 +86,9 @@ class RdmaLink final : public NetworkLink {
     base::Instant open_at_{};
     base::Instant look_at_port_{};
     PollBudget budget_;
-    ibv_context* opened_ = nullptr;  // By librdmacm, which owns it.
-    bool is_lost_ = false;           // The connection manager says that the address or device goes.
-    bool is_removed_ = false;        // It is the device, and it does not come back.
+    ContextUse context_;
+    bool is_lost_ = false;     // The connection manager says that the address or device goes.
+    bool is_removed_ = false;  // It is the device, and it does not come back.
     std::uint32_t looks_ = 0;
     bool has_more_ = false;
     bool was_usable_ = false;
