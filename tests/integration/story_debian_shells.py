@@ -21,11 +21,9 @@ COMMANDS = {
     "pcs": {
         "status": (0, ("Cluster name: bench",) + PACEMAKER + RESOURCE),
         "status nodes both": (0, ("Corosync Nodes:\n Online: node1 node2 node3\n Offline:",)),
-        "status nodes corosync": (0, ("Corosync Nodes:\n Online: node1 node2 node3\n Offline:",)),
         "status resources": (0, RESOURCE),
         "status corosync": (0, (r"Nodeid\s+Votes\s+Name\n\s+1\s+1 node1 \(local\)\n\s+2\s+1 node2\n\s+3\s+1 node3\n",)),
         "status quorum": (0, QUORUM),
-        "status xml": (0, ('<nodes_configured number="3"/>',)),
         "cluster status": (0, ("Cluster Status:",) + PACEMAKER),
         "cluster corosync": (0, CONFIGURED),
         "cluster config show": (0, ("Cluster Name: bench\nTransport: knet\n",) + CONFIGURED),
@@ -55,7 +53,7 @@ def missing(engine):
 
 
 def check(stack, shell, command, code, words):
-    told = stack.run(1, [shell, *command.split()], check=False)
+    told = stack.run(1, [shell, *command.split()], seconds=200, check=False)  # A second each, on a quiet machine.
     text = told.stdout if code == 0 else told.stdout + told.stderr
     assert told.returncode == code, f"{shell} {command}: {told.returncode}, not {code}: {told.stdout}{told.stderr}"
     for word in words:
