@@ -10,6 +10,7 @@ import os
 import pathlib
 import resource
 import socket
+import struct
 import sys
 
 GREETING = bytes([0xFF, 0, 0, 0, 0, 0, 0, 0, 1, 0x7F, 3, 1]) + b"NULL".ljust(20, b"\0") + bytes(32)
@@ -159,6 +160,42 @@ def wrong_lengths(path):
             tell("begun")
 
 
+def frame(body):
+    return (bytes([0, len(body)]) if len(body) < 256 else bytes([2]) + len(body).to_bytes(8, "big")) + body
+
+
+def sessions(path):
+    """Sessions as many as there can be, as one who may have them: each asks and sends without end, against all windows, and
+    reads nothing. docs/wire-format-session.md, docs/wire-format-cpg.md"""
+    name, pid = pathlib.Path(path).name, os.getpid().to_bytes(4, "little")
+    if name == "cpg":
+        hello = frame(bytes([1, 1]) + bytes(8) + pid + bytes(8) + bytes([0, 0, 0]))
+        more = [frame(bytes([6, 1]) + struct.pack("<QIBBQ", n, 9, 0, 0, 50_000) + bytes(50_000)) for n in range(1, 4)]
+    else:
+        service = {"cmap": 0, "cfg": 1, "quorum": 3, "votequorum": 5}[name]
+        hello = frame(bytes([1, 1, service]) + bytes(8) + pid)
+        more = [frame(bytes([3, 1]) + n.to_bytes(8, "little") + os.urandom(n % 40)) for n in range(1, 40)]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (resource.getrlimit(resource.RLIMIT_NOFILE)[1],) * 2)
+    held, number = {}, 0
+    while True:
+        index = number % 2000
+        try:
+            if index not in held:
+                held[index] = connect(path)
+                held[index].setblocking(False)
+                join = frame(bytes([2, 1]) + struct.pack("<IIH", 1, 9, 8) + b"group%03d" % (index // 20)) if name == "cpg" else b""
+                held[index].send(GREETING + READY + hello + join)
+            held[index].send(more[number // 2000 % len(more)])
+        except BlockingIOError:
+            pass
+        except OSError:
+            if index in held:
+                held.pop(index).close()
+        number += 1
+        if number == 1000:
+            tell("begun")
+
+
 def ask(path):
     import zmq  # The only one that needs it.
     peer = zmq.Context().socket(zmq.DEALER)
@@ -194,4 +231,4 @@ if __name__ == "__main__":
         ask(sys.argv[2])
     else:
         {"connections": connections, "flood": flood, "half-frames": half_frames, "wrong-lengths": wrong_lengths,
-         "ask-without-reading": ask_without_reading}[sys.argv[2]](sys.argv[3])
+         "sessions": sessions, "ask-without-reading": ask_without_reading}[sys.argv[2]](sys.argv[3])
