@@ -86,15 +86,19 @@ def print_table(results):
     def median(phase, name, value):
         return statistics.median(value(figures) for figures in results[phase, name])
 
-    rows = [(phase, label, value) for phase in [f"{size} B" for size in SIZES] for label, value in (
-        ("messages/s", lambda f: f["msg_s"]), ("ringd, us a message", lambda f: f["ringd_us"]),
-        ("all of the machine, us a message", lambda f: f["machine_us"]))]
-    rows += [("latency", f"ms, {point}", lambda f, point=point: f[f"own_{point}_us"] / 1000)
+    # The last is what is best: of the most, or the least.
+    rows = [(phase, label, value, best) for phase in [f"{size} B" for size in SIZES] for label, value, best in (
+        ("messages/s", lambda f: f["msg_s"], max), ("ringd, us a message", lambda f: f["ringd_us"], min),
+        ("all of the machine, us a message", lambda f: f["machine_us"], min))]
+    rows += [("latency", f"ms, {point}", lambda f, point=point: f[f"own_{point}_us"] / 1000, min)
              for point in ("p50", "p90", "p99")]
-    print("\n| | | UDP | RDMA | RDMA / UDP |\n|---|---|---|---|---|")
-    for phase, label, value in rows:
-        udp, rdma = (median(phase, name, value) for name in ENGINES)
-        print(f"| {phase} | {label} | {udp:.4g} | {rdma:.4g} | {rdma / udp:.2f} |")
+    print("\nOther work on the host only makes slower: the best of the rounds had the least of it.\n"
+          "\n| | median: | UDP | RDMA | RDMA / UDP | best: UDP | RDMA | RDMA / UDP |\n|---|---|---|---|---|---|---|---|")
+    for phase, label, value, best in rows:
+        cells = [median(phase, name, value) for name in ENGINES]
+        bests = [best(value(figures) for figures in results[phase, name]) for name in ENGINES]
+        print(f"| {phase} | {label} | " + " | ".join(f"{udp:.4g} | {rdma:.4g} | {rdma / udp:.2f}"
+                                                     for udp, rdma in (cells, bests)) + " |")
     phases = [f"{size} B" for size in SIZES]
     print(f"\n| for each message, of all nodes | {' | '.join(f'UDP {p} | RDMA {p}' for p in phases)} |")
     print("|---" * (1 + 2 * len(phases)) + "|")

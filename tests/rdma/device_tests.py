@@ -24,7 +24,8 @@ def environment(network):
                         f"ip route replace 10.99.0.0/24 dev {interface} src {address} table 1008",
                         f"ip route replace 224.0.0.0/4 dev {interface} src {address} table 1008"))
     return {**os.environ, "HALO_RDMA_ADDRESSES": " ".join(network.address(n) for n in network.hosts),
-            "HALO_RDMA_INTERFACE": interface, "HALO_RDMA_DEVICE": network.device(1), "HALO_RDMA_ROUTES": routes}
+            "HALO_RDMA_INTERFACE": interface, "HALO_RDMA_ADDRESS": address,
+            "HALO_RDMA_DEVICE": network.device(1), "HALO_RDMA_ROUTES": routes}
 
 
 def tests(command, variables):

@@ -1,17 +1,14 @@
 #!/usr/bin/python3
 """Three hosts form a ring over RDMA devices: bursts go to the group, a node is killed, cut off and comes back, packets
 are lost, a device is pulled out under load and a cable with it. All deliver the same in the same order."""
-import pathlib
-import sys
-
-sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "integration"))
-import lab  # noqa: E402
+import story_ring
+import lab
 
 SLOW = 60  # An emulated processor, and perhaps a busy one.
 
 
 def rdma_counters(cluster, number):
-    return cluster.counters(number, "ringd")["links"]["0"]["rdma"]
+    return story_ring.link_counters(cluster, number)["rdma"]
 
 
 def story(cluster):

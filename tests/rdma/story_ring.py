@@ -30,7 +30,8 @@ def story(cluster):
         link = link_counters(cluster, number)
         assert link["rdma"]["sends"] > 0 and link["system_calls_sent"] == 0, link
         assert f'device="{cluster.network.device(number)} ' in (host.folder / "daemon.log").read_text()
-    lab.step("what they send goes through their devices")
+    lab.step(f"what they send goes through their devices; of node {nodes[-1]}: {link['rdma']['sends']} datagrams, of them "
+             f"{link['rdma']['sends_to_group']} to the group")
     cluster.kill(nodes[-1])
     cluster.wait_members(loads[:-1], nodes[:-1], SLOW)
     lab.step("one is killed")

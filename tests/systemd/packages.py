@@ -72,6 +72,8 @@ def check_contents(packages):
             # Corosync's packages stay installed beside ours.
             assert not re.match(r"\./usr/(lib/[^/]+/libc(pg|map|fg)|include/corosync)", path), f"{package.name}: {line}"
         assert re.search(r"\./usr/share/doc/[^/]+/copyright$", listing, re.MULTILINE), f"{package.name}: no copyright"
+        if "/halo/halo_rdma.so" in listing:
+            assert "./usr/share/doc/halo/examples/ringd-rdma.conf" in listing, f"{package.name}: no drop-in for RDMA links"
         control = subprocess.run(["dpkg-deb", "-f", package], capture_output=True, text=True, check=True).stdout
         for key in ("Package", "Version", "Architecture", "Maintainer", "Description", "Section"):
             assert re.search(rf"^{key}: \S", control, re.MULTILINE), f"{package.name}: no {key}\n{control}"

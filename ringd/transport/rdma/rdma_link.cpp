@@ -107,6 +107,7 @@ os::Result<void> RdmaLink::try_open() {
     if (!id) return base::fail(id.error());
     id_ = std::move(*id);
     context_ = ContextUse(*id_->verbs);
+    looks_without_address_ = 0;
     auto device = RdmaDevice::open(id_.get(), config_);
     if (!device) return base::fail(device.error());
     device_ = std::move(*device);
@@ -173,6 +174,7 @@ void RdmaLink::pass_deadline(base::Instant now) {
     if (device_ && now >= look_at_port_) {
         look_at_port_ = now + kPortInterval;
         device_->look_at_port();
+        look_at_address();
     }
     if (device_ && (device_->is_broken() || is_lost_)) {
         const std::string why = is_removed_ ? "it was removed"
@@ -193,6 +195,17 @@ void RdmaLink::pass_deadline(base::Instant now) {
     remotes_->tick(now, counters_);
     if (config_.group && !group_handle_ && !is_joining_ && now >= join_at_) join_group();
     note_change();
+}
+
+// An event tells only of an address that goes from one device of a bond to the other.
+void RdmaLink::look_at_address() {
+    const auto id = bound_id(0);
+    if (id && (*id)->verbs == id_->verbs) {
+        looks_without_address_ = 0;
+    } else if (++looks_without_address_ > 1) {
+        // Not at once: it may be the device that goes, and its event is under way.
+        is_lost_ = true;
+    }
 }
 
 // Of a queue pair that broke pass_deadline() tells, with what it does about it.

@@ -64,6 +64,7 @@ class RdmaLink final : public NetworkLink {
     bool look_longer(const Take& take);
     void note(bool is_usable, std::string text);
     void note_change();
+    void look_at_address();
     [[nodiscard]] std::string what_works() const;
 
     RdmaLinkConfig config_;
@@ -87,6 +88,7 @@ class RdmaLink final : public NetworkLink {
     base::Instant look_at_port_{};
     PollBudget budget_;
     ContextUse context_;
+    unsigned looks_without_address_ = 0;
     bool is_lost_ = false;     // The connection manager says that the address or device goes.
     bool is_removed_ = false;  // It is the device, and it does not come back.
     std::uint32_t looks_ = 0;
