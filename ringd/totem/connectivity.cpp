@@ -64,23 +64,19 @@ std::vector<Row> Connectivity::all_rows() const {
 }
 
 NodeSet Connectivity::proposal() const {
-    NodeSet nodes{own_.node};
-    for (const auto& [node, row] : rows_)
-        nodes.insert(node);
-    MutualGraph graph(nodes);
-    for (auto a = nodes.begin(); a != nodes.end(); ++a) {
-        for (auto b = a + 1; b != nodes.end(); ++b) {
-            if (mutual(*a, *b)) graph.connect(*a, *b);
-        }
-    }
-    return ring_of(graph, own_.node);
-}
-
-bool Connectivity::mutual(base::NodeId a, base::NodeId b) const {
-    const Row* row_a = row_of(a);
-    const Row* row_b = row_of(b);
-    return row_a != nullptr && row_b != nullptr && row_a->hears.contains(b) &&
-           row_b->hears.contains(a);
+    std::vector<base::NodeId> nodes;
+    std::vector<const NodeSet*> hears;
+    const auto add = [&](const Row& row) {
+        nodes.push_back(row.node);
+        hears.push_back(&row.hears);
+    };
+    auto next = rows_.begin();
+    for (; next != rows_.end() && next->first < own_.node; ++next)
+        add(next->second);
+    add(own_);
+    for (; next != rows_.end(); ++next)
+        add(next->second);
+    return ring_of(MutualGraph(NodeSet(std::move(nodes)), hears), own_.node);
 }
 
 }  // namespace totem

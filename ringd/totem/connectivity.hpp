@@ -41,9 +41,6 @@ class Connectivity {
     // The ring that this node belongs to, by ring_of over what is known.
     [[nodiscard]] NodeSet proposal() const;
 
-    // Do both hear each other, as far as is known?
-    [[nodiscard]] bool mutual(base::NodeId a, base::NodeId b) const;
-
     template <class A>
     void archive(A& a) {
         a(own_, configured_, rows_, over_);

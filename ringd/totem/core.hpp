@@ -59,6 +59,7 @@ struct Core {
     std::uint64_t ring_seq_max = 0;     // Highest ring seq ever agreed to, durable or on its way.
     base::RingId stored{};              // What the disk has.
     std::uint32_t failed_attempts = 0;  // Gathers since the last regular configuration.
+    Instant joined_at{};                // When all were told last what we propose.
 
     SendQueue queue{};
     std::uint64_t taken_told = 0;
@@ -78,7 +79,7 @@ struct Core {
     void archive(A& a) {
         a(static_cast<RingSettings&>(config), config.packet_bytes_max, prng, now, detector,
           connectivity, assemblies, told_links, installed, ring_seq_max, stored, failed_attempts,
-          queue, taken_told, window, next_part_id, last_gather);
+          joined_at, queue, taken_told, window, next_part_id, last_gather);
     }
 };
 

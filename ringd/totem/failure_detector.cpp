@@ -19,6 +19,9 @@ constexpr std::uint32_t kBeatsToRevive = 3;
 // many nodes all in one moment would be too much for a socket.
 constexpr std::size_t kNodesInStep = 8;
 
+// A word to all peers costs each node a packet a peer; this is a small part of a processor's time.
+constexpr Duration kPaceAPeer = std::chrono::microseconds(200);
+
 // Between two probes of a peer whose port answers "unreachable".
 constexpr Duration kProbeInterval = std::chrono::milliseconds(10);
 
@@ -253,11 +256,13 @@ void FailureDetector::paused(Duration length) {
 }
 
 void FailureDetector::hurry(Instant now) {
-    for (auto& [node, state] : peers_) {
-        for (Path& path : state.paths)
-            path.beat_due = std::min(path.beat_due, now);
-    }
-    next_tick_ = now;
+    if (!hurry_due_) hurry_due_ = std::max(now, hurried_at_ + pace());
+    next_tick_ = std::min(next_tick_, *hurry_due_);
+}
+
+Duration FailureDetector::pace() const {
+    const Duration of_all = kPaceAPeer * static_cast<std::int64_t>(nodes_.size());
+    return std::min(of_all, settings_.join_interval);
 }
 
 void FailureDetector::tick(Instant now, std::vector<Beat>& beats) {
@@ -267,6 +272,13 @@ void FailureDetector::tick(Instant now, std::vector<Beat>& beats) {
     const auto tick_by = [this](Instant at) { next_tick_ = std::min(next_tick_, at); };
     if (former_) tick_by(former_->until);
     ++generation_;  // Who was shunned until now is heard again.
+    const bool all_are_told = hurry_due_ && *hurry_due_ <= now;
+    if (all_are_told) {
+        hurried_at_ = now;
+        hurry_due_.reset();
+    } else if (hurry_due_) {
+        tick_by(*hurry_due_);
+    }
     for (auto& [node, state] : peers_) {
         if (state.shunned_until > now) tick_by(state.shunned_until);
         const bool probe = state.probing && state.probe_due <= now;
@@ -284,7 +296,7 @@ void FailureDetector::tick(Instant now, std::vector<Beat>& beats) {
                     tick_by(borne_until + Duration{1});
                 }
             }
-            if (!probe && path.beat_due > now) {
+            if (!probe && !all_are_told && path.beat_due > now) {
                 tick_by(path.beat_due);
                 continue;
             }

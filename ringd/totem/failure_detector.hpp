@@ -60,8 +60,11 @@ class FailureDetector {
     // Not counted as heard before `until`, although it is: it does not come to an agreement.
     void shun(base::NodeId peer, Instant until);
     void paused(Duration length);
-    // The own row changed, or a doubt came up: all peers are told at the next tick, which is now.
+    // The own row changed, or a doubt came up: all peers are told at the next tick. That is now, or
+    // after pace() where they were told less than that ago: what has changed by then goes together.
     void hurry(Instant now);
+    // The least time between two words to all peers, so that news of n nodes is not n words to n.
+    [[nodiscard]] Duration pace() const;
 
     // A heartbeat that is due.
     struct Beat {
@@ -88,7 +91,7 @@ class FailureDetector {
 
     template <class A>
     void archive(A& a) {
-        a(settings_, former_, nodes_, peers_, next_tick_, generation_);
+        a(settings_, former_, nodes_, peers_, hurried_at_, hurry_due_, next_tick_, generation_);
     }
 
   private:
@@ -156,6 +159,8 @@ class FailureDetector {
     std::optional<Former> former_{};
     std::vector<base::NodeId> nodes_;
     std::map<base::NodeId, PeerState> peers_;
+    Instant hurried_at_{};  // When all peers were told last.
+    std::optional<Instant> hurry_due_{};
     Instant next_tick_{};
     std::uint64_t generation_ = 1;
 };

@@ -63,13 +63,29 @@ Next conclude(Context& context, Gather& gather) {
     return form_ring(context, gather);
 }
 
+void tell_proposal(Context& context, Gather& gather) {
+    Core& core = context.core;
+    send_join(context, SendToAll::Audience::Configured, &gather);
+    core.joined_at = core.now;
+    gather.join_at = core.now + core.config.join_interval;
+    gather.is_stale = false;
+}
+
+// Brings the proposal up to what is known, and tells it where it is another one. Where all were
+// told just now, more is likely to come: then it is done when that has come as well.
 void update_proposal(Context& context, Gather& gather) {
-    const Core& core = context.core;
+    Core& core = context.core;
+    const Instant at = core.joined_at + core.detector.pace();
+    if (core.now < at) {
+        gather.is_stale = true;
+        gather.join_at = std::min(gather.join_at, at);
+        return;
+    }
+    gather.is_stale = false;
     NodeSet proposal = gather.alone ? NodeSet{core.self} : core.connectivity.proposal();
     if (proposal == gather.proposal) return;
     gather.proposal = std::move(proposal);
-    send_join(context, SendToAll::Audience::Configured, &gather);
-    gather.join_at = core.now + core.config.join_interval;
+    tell_proposal(context, gather);
 }
 
 void shun_who_disagrees(Core& core, const Gather& gather) {
@@ -108,7 +124,6 @@ State enter_gather(Context& context, GatherReason reason) {
     ++core.failed_attempts;
     gather.proposal = gather.alone ? NodeSet{core.self} : core.connectivity.proposal();
     gather.round_ends = core.now + core.config.consensus_timeout;
-    gather.join_at = core.now + core.config.join_interval;
     if (gather.alone) {
         const Instant until = core.now + core.config.consensus_timeout * kShunRounds;
         for (const base::NodeId peer : core.detector.peers()) {
@@ -118,7 +133,11 @@ State enter_gather(Context& context, GatherReason reason) {
         gather.round_ends = core.now;
     }
     core.detector.hurry(core.now);
-    send_join(context, SendToAll::Audience::Configured, &gather);
+    if (core.now >= core.joined_at + core.detector.pace()) {
+        tell_proposal(context, gather);
+    } else {
+        gather.join_at = core.joined_at + core.detector.pace();
+    }
     return gather;
 }
 
@@ -186,11 +205,14 @@ Next on_time(Context& context, Gather& gather) {
             if (Next next = conclude(context, gather)) return next;
         }
     }
-    if (core.now >= gather.join_at) {
-        send_join(context, SendToAll::Audience::Configured, &gather);
-        gather.join_at = core.now + core.config.join_interval;
+    if (core.now < gather.join_at) return std::nullopt;
+    if (!gather.is_stale) {
+        tell_proposal(context, gather);
+        return std::nullopt;
     }
-    return std::nullopt;
+    update_proposal(context, gather);
+    gather.join_at = std::max(gather.join_at, core.joined_at + core.config.join_interval);
+    return conclude(context, gather);
 }
 
 std::optional<Instant> deadline(const Gather& gather) {

@@ -22,6 +22,9 @@ class NodeSet {
             insert(node);
     }
 
+    // Needs: they ascend.
+    explicit NodeSet(std::vector<base::NodeId> ascending) : nodes_(std::move(ascending)) {}
+
     // Gives whether the node is new.
     bool insert(base::NodeId node) {
         const auto at = std::lower_bound(nodes_.begin(), nodes_.end(), node);

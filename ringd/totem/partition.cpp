@@ -1,16 +1,16 @@
 #include "ringd/totem/partition.hpp"
 
 #include <algorithm>
+#include <bit>
 
 #include "common/base/invariant.hpp"
 
 namespace totem {
 namespace {
 
-// Branches of one search for the largest clique. At 100 ns each the whole takes 2 ms.
+// Branches of one search for the largest clique. With few nodes they cost 100 ns each, with 512
+// some 4 us.
 constexpr std::size_t kBranchesMax = 20000;
-
-using Indices = std::vector<std::size_t>;
 
 std::size_t index_of(const NodeSet& nodes, base::NodeId node) {
     const auto at = std::lower_bound(nodes.begin(), nodes.end(), node);
@@ -19,64 +19,101 @@ std::size_t index_of(const NodeSet& nodes, base::NodeId node) {
     return static_cast<std::size_t>(at - nodes.begin());
 }
 
+// A set of nodes by index, a bit each.
+class Bits {
+  public:
+    explicit Bits(std::size_t words) : words_(words) {}
+
+    void set(std::size_t index) { words_[index / 64] |= std::uint64_t{1} << (index % 64); }
+    void clear(std::size_t index) { words_[index / 64] &= ~(std::uint64_t{1} << (index % 64)); }
+    void clear_all(const Bits& others) {
+        for (std::size_t i = 0; i < words_.size(); ++i)
+            words_[i] &= ~others.words_[i];
+    }
+    [[nodiscard]] bool contains(std::size_t index) const {
+        return (words_[index / 64] >> (index % 64) & 1u) != 0;
+    }
+    [[nodiscard]] std::size_t count() const {
+        std::size_t all = 0;
+        for (const std::uint64_t word : words_)
+            all += static_cast<std::size_t>(std::popcount(word));
+        return all;
+    }
+    // Needs: it is not empty.
+    [[nodiscard]] std::size_t lowest() const {
+        std::size_t word = 0;
+        while (words_[word] == 0)
+            ++word;
+        return word * 64 + static_cast<std::size_t>(std::countr_zero(words_[word]));
+    }
+    [[nodiscard]] Bits with(std::span<const std::uint64_t> others) const {
+        Bits both(*this);
+        for (std::size_t i = 0; i < words_.size(); ++i)
+            both.words_[i] &= others[i];
+        return both;
+    }
+    // Is nothing in here that is not in `others`, but for `except`?
+    [[nodiscard]] bool is_within(std::span<const std::uint64_t> others, std::size_t except) const {
+        for (std::size_t i = 0; i < words_.size(); ++i) {
+            std::uint64_t rest = words_[i] & ~others[i];
+            if (i == except / 64) rest &= ~(std::uint64_t{1} << (except % 64));
+            if (rest != 0) return false;
+        }
+        return true;
+    }
+    template <class Visit>
+    void each(Visit visit) const {
+        for (std::size_t i = 0; i < words_.size(); ++i) {
+            for (std::uint64_t word = words_[i]; word != 0; word &= word - 1)
+                visit(i * 64 + static_cast<std::size_t>(std::countr_zero(word)));
+        }
+    }
+
+  private:
+    std::vector<std::uint64_t> words_;
+};
+
 // Branch and bound over candidates in ascending order. The first clique found of a size is the one
 // with the lowest ids, since lower ids are tried first.
 class CliqueSearch {
   public:
-    explicit CliqueSearch(const MutualGraph& graph) : graph_(graph) {}
+    explicit CliqueSearch(const MutualGraph& graph) : graph_(graph), best_(0) {}
 
-    Indices largest_in(const Indices& candidates) {
-        best_.clear();
+    Bits largest_in(const Bits& candidates, std::size_t words) {
+        best_size_ = 0;
         branches_ = 0;
-        Indices chosen;
-        extend(chosen, candidates);
+        extend(Bits(words), 0, candidates);
         return best_;
     }
 
   private:
-    void extend(Indices& chosen, Indices candidates) {
+    void extend(Bits chosen, std::size_t size, Bits candidates) {
         // Who is connected to all other candidates belongs to every maximal clique here: no choice.
-        const std::size_t before = chosen.size();
-        take_universal(chosen, candidates);
-        if (candidates.empty()) {
-            if (chosen.size() > best_.size()) {
-                best_ = chosen;
-                std::ranges::sort(best_);
-            }
+        const Bits among = candidates;
+        among.each([&](std::size_t node) {
+            if (!among.is_within(graph_.neighbours(node), node)) return;
+            chosen.set(node);
+            candidates.clear(node);
+            ++size;
+        });
+        std::size_t left = candidates.count();
+        if (left == 0 && size > best_size_) {
+            best_ = chosen;
+            best_size_ = size;
         }
-        while (!candidates.empty() && chosen.size() + candidates.size() > best_.size() &&
-               branches_ < kBranchesMax) {
+        for (; left > 0 && size + left > best_size_ && branches_ < kBranchesMax; --left) {
             ++branches_;
-            const std::size_t node = candidates.front();
-            candidates.erase(candidates.begin());
-            chosen.push_back(node);
-            extend(chosen, neighbours(node, candidates));
-            chosen.pop_back();
+            const std::size_t node = candidates.lowest();
+            candidates.clear(node);
+            Bits with_it = chosen;
+            with_it.set(node);
+            extend(std::move(with_it), size + 1, candidates.with(graph_.neighbours(node)));
         }
-        chosen.resize(before);
-    }
-
-    void take_universal(Indices& chosen, Indices& candidates) {
-        Indices rest;
-        for (const std::size_t node : candidates) {
-            const bool universal = std::ranges::all_of(candidates, [&](std::size_t other) {
-                return other == node || graph_.connected(node, other);
-            });
-            (universal ? chosen : rest).push_back(node);
-        }
-        candidates = std::move(rest);
-    }
-
-    [[nodiscard]] Indices neighbours(std::size_t node, const Indices& candidates) const {
-        Indices near;
-        for (const std::size_t other : candidates) {
-            if (graph_.connected(node, other)) near.push_back(other);
-        }
-        return near;
     }
 
     const MutualGraph& graph_;
-    Indices best_;
+    Bits best_;
+    std::size_t best_size_ = 0;
     std::size_t branches_ = 0;
 };
 
@@ -84,6 +121,33 @@ class CliqueSearch {
 
 MutualGraph::MutualGraph(NodeSet nodes)
     : nodes_(std::move(nodes)), words_((nodes_.size() + 63) / 64), bits_(nodes_.size() * words_) {}
+
+MutualGraph::MutualGraph(NodeSet nodes, const std::vector<const NodeSet*>& hears)
+    : MutualGraph(std::move(nodes)) {
+    INVARIANT(hears.size() == nodes_.size());
+    std::vector<std::uint64_t> heard(bits_.size());
+    for (std::size_t i = 0; i < hears.size(); ++i) {
+        // Both ascend.
+        auto known = nodes_.begin();
+        for (const base::NodeId node : *hears[i]) {
+            known = std::lower_bound(known, nodes_.end(), node);
+            if (known == nodes_.end()) break;
+            if (*known != node) continue;
+            const auto j = static_cast<std::size_t>(known - nodes_.begin());
+            heard[i * words_ + j / 64] |= std::uint64_t{1} << (j % 64);
+        }
+    }
+    const auto hears_it = [&](std::size_t i, std::size_t j) {
+        return (heard[i * words_ + j / 64] >> (j % 64) & 1u) != 0;
+    };
+    for (std::size_t i = 0; i < hears.size(); ++i) {
+        for (std::size_t j = i + 1; j < hears.size(); ++j) {
+            if (!hears_it(i, j) || !hears_it(j, i)) continue;
+            bits_[i * words_ + j / 64] |= std::uint64_t{1} << (j % 64);
+            bits_[j * words_ + i / 64] |= std::uint64_t{1} << (i % 64);
+        }
+    }
+}
 
 void MutualGraph::connect(base::NodeId a, base::NodeId b) {
     const std::size_t i = index_of(nodes_, a);
@@ -94,21 +158,21 @@ void MutualGraph::connect(base::NodeId a, base::NodeId b) {
 
 NodeSet ring_of(const MutualGraph& graph, base::NodeId self) {
     const std::size_t self_index = index_of(graph.nodes(), self);
-    Indices rest(graph.nodes().size());
-    for (std::size_t i = 0; i < rest.size(); ++i)
-        rest[i] = i;
+    const std::size_t words = graph.neighbours(0).size();
+    Bits rest(words);
+    for (std::size_t i = 0; i < graph.nodes().size(); ++i)
+        rest.set(i);
 
     CliqueSearch search(graph);
     while (true) {
-        const Indices clique = search.largest_in(rest);
-        INVARIANT(!clique.empty());
-        if (std::ranges::binary_search(clique, self_index)) {
-            NodeSet ring;
-            for (const std::size_t i : clique)
-                ring.insert(graph.nodes()[i]);
-            return ring;
+        const Bits clique = search.largest_in(rest, words);
+        if (clique.contains(self_index)) {
+            std::vector<base::NodeId> ring;
+            clique.each([&](std::size_t index) { ring.push_back(graph.nodes()[index]); });
+            return NodeSet(std::move(ring));
         }
-        std::erase_if(rest, [&](std::size_t i) { return std::ranges::binary_search(clique, i); });
+        INVARIANT(clique.count() > 0);
+        rest.clear_all(clique);
     }
 }
 

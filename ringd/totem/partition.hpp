@@ -1,6 +1,8 @@
 // Into which rings the nodes fall: the one rule that all compute alike from who hears whom.
 #pragma once
 
+#include <cstdint>
+#include <span>
 #include <vector>
 
 #include "ringd/totem/node_set.hpp"
@@ -11,11 +13,18 @@ namespace totem {
 class MutualGraph {
   public:
     explicit MutualGraph(NodeSet nodes);
+    // Whom each of the nodes hears, in their order: who hear each other are connected.
+    MutualGraph(NodeSet nodes, const std::vector<const NodeSet*>& hears);
 
     void connect(base::NodeId a, base::NodeId b);
     [[nodiscard]] const NodeSet& nodes() const { return nodes_; }
     [[nodiscard]] bool connected(std::size_t a, std::size_t b) const {
         return (bits_[a * words_ + b / 64] >> (b % 64) & 1u) != 0;
+    }
+
+    // The neighbours of a node by index, a bit each.
+    [[nodiscard]] std::span<const std::uint64_t> neighbours(std::size_t a) const {
+        return {bits_.data() + a * words_, words_};
     }
 
   private:

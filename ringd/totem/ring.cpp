@@ -326,13 +326,18 @@ void Ring::handle(Context&, const PacketBytesChanged& event) {
 void Ring::learn_rows(Context&, base::NodeId from, const std::vector<Row>& rows) {
     for (const Row& row : rows) {
         const bool own_word = row.node == from;
+        const Row* known = core_.connectivity.row_of(row.node);
+        NodeSet heard_before;
+        if (own_word && known != nullptr && known->incarnation == row.incarnation)
+            heard_before = known->hears;
         const bool learnt = core_.connectivity.learn(
             row, own_word ? Connectivity::Source::Itself : Connectivity::Source::Relayed);
         if (!learnt) continue;
         rows_changed_ = true;
         if (!own_word) continue;
-        // Whom this peer stopped to hear may be dead: then we shall not need to wait as long.
-        for (const base::NodeId node : core_.connectivity.own().hears) {
+        // Whom this peer stopped to hear may be dead: then we shall not need to wait as long. Whom
+        // it has not heard yet it says nothing about.
+        for (const base::NodeId node : heard_before) {
             if (node != core_.self && !row.hears.contains(node)) {
                 core_.detector.accuse(node, core_.now);
             }

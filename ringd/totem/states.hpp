@@ -45,7 +45,8 @@ struct Gather {
     std::uint32_t round = 0;
     Instant round_ends{};
     Instant join_at{};
-    bool alone = false;  // Agreement failed too often: form a ring of one, merge later.
+    bool is_stale = false;  // More is known than the proposal regards: at join_at it is made anew.
+    bool alone = false;     // Agreement failed too often: form a ring of one, merge later.
 };
 
 struct Commit {
