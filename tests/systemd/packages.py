@@ -11,6 +11,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import time
 import traceback
 
 HERE = pathlib.Path(__file__).resolve().parent
@@ -257,20 +258,46 @@ def kill_ring(hosts, daemons):
     assert pid_of(host, "dependent") == dependent, "what requires corosync.service was stopped"
 
 
+def give_up(host, daemon):
+    """It is killed more often than systemd starts it."""
+    folder = f"/etc/systemd/system/{daemon}.service.d"
+    host.run(["sh", "-ec", f"mkdir {folder}; printf '[Unit]\\nStartLimitBurst=1\\n' > {folder}/limit.conf"], check=True)
+    host.systemctl("daemon-reload")
+
+    def killed():
+        host.systemctl("kill", "--signal=KILL", f"{daemon}.service", check=False)
+        return host.property("halo-end.target", "ActiveState") == "active"
+    netns.wait_for(killed, SOON, f"{daemon} is given up")
+    host.run(["rm", "-r", folder], check=True)
+    host.systemctl("daemon-reload")
+
+
+def check_ended(one, two, daemons, began):
+    """All of it has stopped, and the other node has seen it go before it could have missed it."""
+    wait_members([one], 1)
+    print(f"gone for the other node after {time.monotonic() - began:.1f} s at most")
+    for unit in ("dependent.service", "halo.service", *(f"{daemon}.service" for daemon in daemons)):
+        netns.wait_for(lambda: two.property(unit, "ActiveState") in ("inactive", "failed"), SOON, f"{unit} has stopped")
+    assert not [daemon for daemon in daemons if pid_of(two, daemon)], "a daemon goes on"
+
+
 def end_by_order(hosts, daemons):
-    """A node that another one kills, that a program shuts down, or whose ringd cannot be started again, stops as a whole and
-    stays down."""
+    """A node that another one kills, that a program shuts down, whose ringd cannot be started again, or one of whose daemons
+    systemd gives up, stops as a whole and stays down."""
     one, two = hosts
     crash = "sed -i s/totem/totm/ /etc/halo/halo.conf; systemctl kill --signal=KILL ringd.service"
-    for end in (lambda: one.run(["haloctl", "node", "kill", "2", "--reason", "a test"]),
-                lambda: two.run(["haloctl", "shutdown"]), lambda: two.run(["sh", "-ec", crash])):
+
+    def until_taken(host, *command):
+        return lambda: netns.wait_for(lambda: host.run(command).returncode == 0, SOON, "the order is taken")
+    for end in (until_taken(one, "haloctl", "node", "kill", "2", "--reason", "a test"),
+                until_taken(two, "haloctl", "shutdown"), until_taken(two, "sh", "-ec", crash),
+                lambda: give_up(two, "ringd"), lambda: give_up(two, "cpgd")):
         start_dependent(two)
-        netns.wait_for(lambda: end().returncode == 0, SOON, "the order is taken")
-        for unit in ("dependent.service", "halo.service", *(f"{daemon}.service" for daemon in daemons)):
-            netns.wait_for(lambda: two.property(unit, "ActiveState") in ("inactive", "failed"), SOON, f"{unit} has stopped")
-        wait_members([one], 1)
-        assert not [daemon for daemon in daemons if pid_of(two, daemon)], "a daemon goes on"
+        began = time.monotonic()
+        end()
+        check_ended(one, two, daemons, began)
         two.run(["sed", "-i", "s/totm/totem/", "/etc/halo/halo.conf"], check=True)
+        two.systemctl("reset-failed")
         two.systemctl("start", "corosync.service")
         wait_members(hosts, 2)
 
