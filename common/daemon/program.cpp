@@ -90,11 +90,7 @@ bool Program::open_status() {
         .listener = {},
         .may_get = [rule = daemons_of_node_](
                        const ipc::Peer& peer) { return peer.gid == 0 || rule(peer); },
-        .may_do = daemons_of_node_,
-        .failed =
-            [this](const os::Error& error) {
-                log_.error("cannot open the status socket", {{"ERROR", error.text()}});
-            }};
+        .may_do = daemons_of_node_};
     if (auto handed = handed_down_.take(name)) options.listener = handed->release();
     auto status = ipc::StatusServer::create(*loop_, std::move(options));
     if (!status) {

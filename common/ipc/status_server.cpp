@@ -30,62 +30,47 @@ nlohmann::json error_value(std::string text) {
 
 os::Result<std::unique_ptr<StatusServer>> StatusServer::create(os::EventLoop& loop,
                                                                Options options) {
-    if (!options.may_get) options.may_get = default_may_get;
-    if (!options.may_do) options.may_do = default_may_do;
-    std::unique_ptr<StatusServer> server(new StatusServer(loop, std::move(options)));
-    StatusServer& self = *server;
-    if (!self.options_.listener) {
-        if (auto opened = self.open(); !opened) return base::fail(opened.error());
-        return server;
-    }
-    self.descriptor_ = *self.options_.listener;
-    if (auto added = loop.add(self.descriptor_, EPOLLIN, [&self](auto) { self.open_late(); });
-        !added)
-        return base::fail(added.error());
-    return server;
-}
-
-StatusServer::StatusServer(os::EventLoop& loop, Options options)
-    : loop_(loop), options_(std::move(options)), alive_(std::make_shared<StatusServer*>(this)) {}
-
-StatusServer::~StatusServer() {
-    if (descriptor_ >= 0) loop_.remove(descriptor_);
-}
-
-os::Result<void> StatusServer::open() {
     auto socket = ZmqSocket::create(ZmqSocket::Kind::Router, {.queued_max = kStatusQueuedMax,
                                                               .bytes_max = kStatusRequestBytesMax});
     if (!socket) return base::fail(socket.error());
-    if (auto bound = socket->bind(options_.path, options_.listener); !bound) return bound;
+    if (auto bound = socket->bind(options.path, options.listener); !bound)
+        return base::fail(bound.error());
     // All may connect; who may ask is decided by what the kernel says about the caller.
-    if (!options_.listener && ::chmod(options_.path.c_str(), 0666) != 0)
-        return os::last_error("chmod " + options_.path);
-    const int descriptor = socket->descriptor();
-    if (auto added = loop_.add(descriptor, EPOLLIN, [this](auto) { drain(); }); !added)
-        return added;
-    descriptor_ = descriptor;
-    socket_ = std::move(*socket);
-    return {};
+    if (!options.listener && ::chmod(options.path.c_str(), 0666) != 0)
+        return os::last_error("chmod " + options.path);
+
+    if (!options.may_get) options.may_get = default_may_get;
+    if (!options.may_do) options.may_do = default_may_do;
+    std::unique_ptr<StatusServer> server(
+        new StatusServer(loop, std::move(options), std::move(*socket)));
+    const auto added = loop.add(server->descriptor_, EPOLLIN,
+                                [raw = server.get()](std::uint32_t) { raw->drain(); });
+    if (!added) return base::fail(added.error());
+    return server;
 }
 
-// Who has connected waits in the listener's queue, where libzmq finds him.
-void StatusServer::open_late() {
-    loop_.remove(std::exchange(descriptor_, -1));
-    const auto opened = open();
-    if (!opened && options_.failed) options_.failed(opened.error());
+StatusServer::StatusServer(os::EventLoop& loop, Options options, ZmqSocket socket)
+    : loop_(loop),
+      options_(std::move(options)),
+      socket_(std::move(socket)),
+      descriptor_(socket_.descriptor()),
+      alive_(std::make_shared<StatusServer*>(this)) {}
+
+StatusServer::~StatusServer() {
+    loop_.remove(descriptor_);
 }
 
 void StatusServer::drain() {
     // The descriptor tells changes only: whatever is left unread must be looked at again by
     // ourselves, and a send may have consumed the news of a request.
-    for (int answered = 0; socket_->is_readable(); ++answered) {
+    for (int answered = 0; socket_.is_readable(); ++answered) {
         if (answered == kAnswersATurn) {
             loop_.defer([weak = std::weak_ptr(alive_)] {
                 if (const auto self = weak.lock()) (*self)->drain();
             });
             return;
         }
-        auto received = socket_->receive();
+        auto received = socket_.receive();
         if (!received || !received->has_value()) return;
         answer(std::move(**received));
     }
@@ -109,7 +94,7 @@ void StatusServer::answer(ZmqMessage request) {
     }
     // Text of a client or peer may be no UTF-8: replaced, never thrown.
     request.frames.push_back(reply.dump(-1, ' ', false, Value::error_handler_t::replace));
-    const auto sent = socket_->send(request.frames);
+    const auto sent = socket_.send(request.frames);
     if (!sent || !*sent) ++counters_.dropped;
 }
 

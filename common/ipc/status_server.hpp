@@ -40,12 +40,9 @@ class StatusServer {
         std::optional<int> listener;  // Handed down, bound to `path`; else the path is made.
         Rule may_get;                 // Default: uid 0, gid 0 and the daemon's own uid.
         Rule may_do;                  // Default: uid 0 and the daemon's own uid.
-        // Nobody will be answered, though create() went well. Default: it is ignored.
-        std::function<void(const os::Error&)> failed = nullptr;
     };
 
-    // Listens, and answers in `loop`, which must outlive it. With a listener that was handed down
-    // libzmq is loaded only when somebody connects: failed() tells when that is not possible.
+    // Listens, and answers in `loop`, which must outlive it.
     static os::Result<std::unique_ptr<StatusServer>> create(os::EventLoop& loop, Options options);
     ~StatusServer();
     StatusServer(const StatusServer&) = delete;
@@ -64,9 +61,7 @@ class StatusServer {
     [[nodiscard]] const Counters& counters() const { return counters_; }
 
   private:
-    StatusServer(os::EventLoop& loop, Options options);
-    os::Result<void> open();
-    void open_late();
+    StatusServer(os::EventLoop& loop, Options options, ZmqSocket socket);
     void drain();
     void answer(ZmqMessage request);
     Value reply_to(const std::string& text, const std::optional<Peer>& peer);
@@ -76,8 +71,8 @@ class StatusServer {
 
     os::EventLoop& loop_;
     Options options_;
-    std::optional<ZmqSocket> socket_;  // Nothing: nobody has connected yet.
-    int descriptor_ = -1;              // Watched: the listener's, then the socket's.
+    ZmqSocket socket_;
+    int descriptor_ = -1;
     std::map<std::string, Getter> getters_;
     std::map<std::string, Doer> doers_;
     Counters counters_;

@@ -2,26 +2,30 @@
 
 #include <unistd.h>
 
-#include <cerrno>
 #include <charconv>
 #include <memory>
 #include <mutex>
+#include <zmq.hpp>
 
-#include "common/ipc/zmq_library.hpp"
 #include "common/os/unique_fd.hpp"
 
 namespace ipc {
 namespace {
 
-// libzmq tells its errors in errno.
-int type_of(ZmqSocket::Kind kind) {
+auto failed(std::string what, const zmq::error_t& error) {
+    return base::fail(os::Error{.what = std::move(what), .code = error.num()});
+}
+
+zmq::socket_type type_of(ZmqSocket::Kind kind) {
     switch (kind) {
         case ZmqSocket::Kind::Router:
-            return ZMQ_ROUTER;
+            return zmq::socket_type::router;
         case ZmqSocket::Kind::Dealer:
-            return ZMQ_DEALER;
+            return zmq::socket_type::dealer;
+        case ZmqSocket::Kind::Publish:
+            return zmq::socket_type::pub;
     }
-    return ZMQ_DEALER;
+    return zmq::socket_type::dealer;
 }
 
 template <class Integer>
@@ -32,6 +36,14 @@ bool take_number(std::string_view& text, Integer& value) {
     if (parsed.ec != std::errc{}) return false;
     text.remove_prefix(static_cast<std::size_t>(parsed.ptr - text.data()));
     return true;
+}
+
+std::optional<Peer> peer_of(zmq::message_t& message) {
+    // Null (and no exception) where the connection has no metadata. "User-Id" would be what the
+    // peer says of itself, and the descriptor number may be another's by now: neither is used.
+    const char* address = ::zmq_msg_gets(message.handle(), "Peer-Address");
+    if (address == nullptr) return std::nullopt;
+    return parse_peer_address(address);
 }
 
 }  // namespace
@@ -51,65 +63,20 @@ namespace {
 
 // One for all sockets of the process: each has two threads and five descriptors, and cmapd has four
 // sockets. It goes with the last of them. A child made by fork can use none of its parent's.
-os::Result<std::shared_ptr<void>> shared_context(const ZmqLibrary& zmq) {
+std::shared_ptr<zmq::context_t> shared_context() {
     static std::mutex mutex;
-    static std::weak_ptr<void> shared;
+    static std::weak_ptr<zmq::context_t> shared;
     const std::lock_guard lock(mutex);
     auto context = shared.lock();
-    if (context) return context;
-    void* made = zmq.ctx_new();
-    if (made == nullptr) return os::last_error("zmq context");
-    context = std::shared_ptr<void>(made, zmq.ctx_term);
-    shared = context;
+    if (!context) shared = context = std::make_shared<zmq::context_t>(1);
     return context;
 }
-
-// A message while it is received.
-struct Frame {
-    explicit Frame(const ZmqLibrary& library) : zmq(library) { (void)zmq.msg_init(&message); }
-    Frame(const Frame&) = delete;
-    Frame& operator=(const Frame&) = delete;
-    ~Frame() { (void)zmq.msg_close(&message); }
-
-    [[nodiscard]] std::string text() {
-        return {static_cast<const char*>(zmq.msg_data(&message)), zmq.msg_size(&message)};
-    }
-    // Null where the connection has no metadata. "User-Id" would be what the peer says of itself,
-    // and the descriptor number may be another's by now: neither is used.
-    [[nodiscard]] std::optional<Peer> peer() {
-        const char* address = zmq.msg_gets(&message, "Peer-Address");
-        if (address == nullptr) return std::nullopt;
-        return parse_peer_address(address);
-    }
-
-    const ZmqLibrary& zmq;
-    zmq_msg_t message{};
-};
 
 }  // namespace
 
 struct ZmqSocket::Parts {
-    Parts(const ZmqLibrary& library, std::shared_ptr<void> with, void* made)
-        : zmq(library), context(std::move(with)), socket(made) {}
-    Parts(const Parts&) = delete;
-    Parts& operator=(const Parts&) = delete;
-    ~Parts() { (void)zmq.close(socket); }
-
-    template <class Value>
-    [[nodiscard]] bool set(int option, Value value) {
-        return zmq.setsockopt(socket, option, &value, sizeof(value)) == 0;
-    }
-    // Nothing: interrupted by a signal.
-    [[nodiscard]] std::optional<int> get(int option) const {
-        int value = 0;
-        std::size_t bytes = sizeof(value);
-        if (zmq.getsockopt(socket, option, &value, &bytes) != 0) return std::nullopt;
-        return value;
-    }
-
-    const ZmqLibrary& zmq;
-    std::shared_ptr<void> context;
-    void* socket;  // Closed before its context goes.
+    std::shared_ptr<zmq::context_t> context = shared_context();
+    zmq::socket_t socket;  // Behind its context, so that it is closed first.
 };
 
 ZmqSocket::ZmqSocket(std::unique_ptr<Parts> parts) : parts_(std::move(parts)) {}
@@ -118,79 +85,89 @@ ZmqSocket& ZmqSocket::operator=(ZmqSocket&&) noexcept = default;
 ZmqSocket::~ZmqSocket() = default;
 
 os::Result<ZmqSocket> ZmqSocket::create(Kind kind, Limits limits) {
-    const auto zmq = zmq_library();
-    if (!zmq) return base::fail(zmq.error());
-    auto context = shared_context(**zmq);
-    if (!context) return base::fail(context.error());
-    void* socket = (*zmq)->socket(context->get(), type_of(kind));
-    if (socket == nullptr) return os::last_error("zmq socket");
-    auto parts = std::make_unique<Parts>(**zmq, *std::move(context), socket);
-    // What is not yet written when we end is not worth waiting for.
-    const bool is_set = parts->set(ZMQ_LINGER, 0) && parts->set(ZMQ_SNDHWM, limits.queued_max) &&
-                        parts->set(ZMQ_RCVHWM, limits.queued_max) &&
-                        parts->set(ZMQ_MAXMSGSIZE, limits.bytes_max);
-    if (!is_set) return os::last_error("zmq socket");
-    return ZmqSocket(std::move(parts));
+    try {
+        auto parts = std::make_unique<Parts>();
+        parts->socket = zmq::socket_t(*parts->context, type_of(kind));
+        // What is not yet written when we end is not worth waiting for.
+        parts->socket.set(zmq::sockopt::linger, 0);
+        parts->socket.set(zmq::sockopt::sndhwm, limits.queued_max);
+        parts->socket.set(zmq::sockopt::rcvhwm, limits.queued_max);
+        parts->socket.set(zmq::sockopt::maxmsgsize, limits.bytes_max);
+        return ZmqSocket(std::move(parts));
+    } catch (const zmq::error_t& error) {
+        return failed("zmq socket", error);
+    }
 }
 
 os::Result<void> ZmqSocket::bind(const std::string& path, std::optional<int> listener) {
     os::UniqueFd duplicate;
-    if (listener) {
-        duplicate = os::UniqueFd(::dup(*listener));
-        if (!duplicate.is_open()) return os::last_error("dup of the listener of " + path);
-        if (!parts_->set(ZMQ_USE_FD, duplicate.get())) return os::last_error("listen at " + path);
+    try {
+        if (listener) {
+            duplicate = os::UniqueFd(::dup(*listener));
+            if (!duplicate.is_open()) return os::last_error("dup of the listener of " + path);
+            parts_->socket.set(zmq::sockopt::use_fd, duplicate.get());
+        }
+        parts_->socket.bind("ipc://" + path);
+        (void)duplicate.release();  // libzmq closes it with the socket.
+        return {};
+    } catch (const zmq::error_t& error) {
+        return failed("listen at " + path, error);
     }
-    const std::string address = "ipc://" + path;
-    if (parts_->zmq.bind(parts_->socket, address.c_str()) != 0)
-        return os::last_error("listen at " + path);
-    (void)duplicate.release();  // libzmq closes it with the socket.
-    return {};
 }
 
 os::Result<void> ZmqSocket::connect(const std::string& path) {
-    const std::string address = "ipc://" + path;
-    if (parts_->zmq.connect(parts_->socket, address.c_str()) != 0)
-        return os::last_error("connect to " + path);
-    return {};
+    try {
+        parts_->socket.connect("ipc://" + path);
+        return {};
+    } catch (const zmq::error_t& error) {
+        return failed("connect to " + path, error);
+    }
 }
 
 int ZmqSocket::descriptor() const {
-    return parts_->get(ZMQ_FD).value_or(-1);
+    return parts_->socket.get(zmq::sockopt::fd);
 }
 
 bool ZmqSocket::is_readable() const {
-    // Interrupted by a signal: the descriptor stays readable.
-    return (parts_->get(ZMQ_EVENTS).value_or(0) & ZMQ_POLLIN) != 0;
+    try {
+        return (parts_->socket.get(zmq::sockopt::events) & ZMQ_POLLIN) != 0;
+    } catch (const zmq::error_t&) {
+        return false;  // Interrupted by a signal: the descriptor stays readable.
+    }
 }
 
 os::Result<std::optional<ZmqMessage>> ZmqSocket::receive(base::Duration timeout) {
-    const auto wait = std::chrono::ceil<std::chrono::milliseconds>(timeout);
-    if (!parts_->set(ZMQ_RCVTIMEO, static_cast<int>(wait.count())))
-        return os::last_error("receive");
-    ZmqMessage received;
-    for (bool more = true; more;) {
-        Frame frame(parts_->zmq);
-        if (parts_->zmq.msg_recv(&frame.message, parts_->socket, 0) < 0) {
-            if (errno == EAGAIN || errno == EINTR) return std::optional<ZmqMessage>{};
-            return os::last_error("receive");
+    try {
+        const auto wait = std::chrono::ceil<std::chrono::milliseconds>(timeout);
+        parts_->socket.set(zmq::sockopt::rcvtimeo, static_cast<int>(wait.count()));
+        ZmqMessage received;
+        for (bool more = true; more;) {
+            zmq::message_t frame;
+            if (!parts_->socket.recv(frame)) return std::optional<ZmqMessage>{};
+            received.peer = peer_of(frame);  // The routing id that ROUTER puts in front has none.
+            received.frames.push_back(frame.to_string());
+            more = frame.more();
         }
-        received.peer = frame.peer();  // The routing id that ROUTER puts in front has none.
-        received.frames.push_back(frame.text());
-        more = parts_->zmq.msg_more(&frame.message) != 0;
+        return std::optional<ZmqMessage>(std::move(received));
+    } catch (const zmq::error_t& error) {
+        if (error.num() == EINTR) return std::optional<ZmqMessage>{};
+        return failed("receive", error);
     }
-    return std::optional<ZmqMessage>(std::move(received));
 }
 
 os::Result<bool> ZmqSocket::send(const std::vector<std::string>& frames) {
-    for (std::size_t i = 0; i < frames.size(); ++i) {
-        const int more = i + 1 < frames.size() ? ZMQ_SNDMORE : 0;
-        const std::string& frame = frames[i];
-        if (parts_->zmq.send(parts_->socket, frame.data(), frame.size(), more | ZMQ_DONTWAIT) >= 0)
-            continue;
-        if (errno == EAGAIN || errno == EHOSTUNREACH) return false;
-        return os::last_error("send");
+    try {
+        for (std::size_t i = 0; i < frames.size(); ++i) {
+            const auto more =
+                i + 1 < frames.size() ? zmq::send_flags::sndmore : zmq::send_flags::none;
+            if (!parts_->socket.send(zmq::buffer(frames[i]), more | zmq::send_flags::dontwait))
+                return false;
+        }
+        return true;
+    } catch (const zmq::error_t& error) {
+        if (error.num() == EHOSTUNREACH) return false;
+        return failed("send", error);
     }
-    return true;
 }
 
 }  // namespace ipc

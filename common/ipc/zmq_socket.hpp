@@ -1,5 +1,5 @@
-// A libzmq socket with its context; messages come with the kernel's word on who sent them. For
-// status and control; the message path speaks ZMTP by itself (common/zmtp).
+// A libzmq socket with its context: no exception leaves, and messages come with the kernel's word
+// on who sent them. For status and control; the message path speaks ZMTP by itself (common/zmtp).
 #pragma once
 
 #include <sys/types.h>
@@ -35,7 +35,7 @@ struct ZmqMessage {
 
 class ZmqSocket {
   public:
-    enum class Kind : std::uint8_t { Router, Dealer };
+    enum class Kind : std::uint8_t { Router, Dealer, Publish };
 
     // `queued_max`: messages that wait for one peer, in each direction; `bytes_max`: largest
     // message that is taken, a peer that sends more is disconnected.

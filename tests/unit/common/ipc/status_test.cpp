@@ -6,8 +6,6 @@
 #include <unistd.h>
 
 #include <cstring>
-#include <filesystem>
-#include <iterator>
 #include <thread>
 
 #include "common/ipc/status_client.hpp"
@@ -35,27 +33,6 @@ os::EventLoop make_loop() {
     auto loop = os::EventLoop::create();
     REQUIRE(loop);
     return std::move(*loop);
-}
-
-sockaddr_un address_of(const std::string& path) {
-    sockaddr_un address{};
-    address.sun_family = AF_UNIX;
-    std::strcpy(static_cast<char*>(address.sun_path), path.c_str());
-    return address;
-}
-
-os::UniqueFd listen_at(const std::string& path) {
-    const sockaddr_un address = address_of(path);
-    os::UniqueFd listener(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
-    const auto* generic = reinterpret_cast<const sockaddr*>(&address);
-    REQUIRE(::bind(listener.get(), generic, sizeof(address)) == 0);
-    REQUIRE(::listen(listener.get(), 8) == 0);
-    return listener;
-}
-
-std::size_t open_descriptors() {
-    const std::filesystem::directory_iterator descriptors("/proc/self/fd");
-    return static_cast<std::size_t>(std::distance(begin(descriptors), end(descriptors)));
 }
 
 // Runs the server's loop in this thread while `client` runs in another one.
@@ -200,7 +177,13 @@ TEST_CASE("many questions at once are all answered, more than one turn takes") {
 
 TEST_CASE("a listener that was handed down serves, and outlives the server") {
     const TemporaryFolder folder;
-    const os::UniqueFd listener = listen_at(folder.socket());
+    sockaddr_un address{};
+    address.sun_family = AF_UNIX;
+    std::strcpy(static_cast<char*>(address.sun_path), folder.socket().c_str());
+    const os::UniqueFd listener(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
+    REQUIRE(::bind(listener.get(), reinterpret_cast<sockaddr*>(&address), sizeof(address)) == 0);
+    REQUIRE(::listen(listener.get(), 8) == 0);
+
     for (int life = 0; life < 2; ++life) {
         os::EventLoop loop = make_loop();
         auto server = StatusServer::create(loop, {.daemon = "ringd",
@@ -216,53 +199,6 @@ TEST_CASE("a listener that was handed down serves, and outlives the server") {
         REQUIRE(answer);
         CHECK(*answer == life);
     }
-}
-
-TEST_CASE("with a listener that was handed down libzmq waits until somebody connects") {
-    const TemporaryFolder folder;
-    const os::UniqueFd listener = listen_at(folder.socket());
-    os::EventLoop loop = make_loop();
-    const std::size_t before = open_descriptors();
-    auto server = StatusServer::create(loop, {.daemon = "ringd",
-                                              .path = folder.socket(),
-                                              .listener = listener.get(),
-                                              .may_get = {},
-                                              .may_do = {}});
-    REQUIRE(server);
-    REQUIRE(loop.turn(std::chrono::milliseconds{1}));
-    CHECK(open_descriptors() == before);
-    for (int question = 0; question < 3; ++question) {
-        CHECK(while_serving(loop, [&] {
-            return ipc::ask_status(folder.socket(), {{"get", "help"}});
-        }));
-    }
-    CHECK(open_descriptors() > before);
-}
-
-TEST_CASE("a status server that can't be opened when somebody connects says so once") {
-    const TemporaryFolder folder;
-    const os::UniqueFd listener = listen_at(folder.socket());
-    os::EventLoop loop = make_loop();
-    int failures = 0;
-    // libzmq takes no path of this length.
-    auto server = StatusServer::create(loop, {.daemon = "ringd",
-                                              .path = "/tmp/" + std::string(200, 'x'),
-                                              .listener = listener.get(),
-                                              .may_get = {},
-                                              .may_do = {},
-                                              .failed = [&](const os::Error& error) {
-                                                  ++failures;
-                                                  CHECK(error.text().find("listen at") == 0);
-                                              }});
-    REQUIRE(server);
-    const os::UniqueFd client(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
-    const sockaddr_un address = address_of(folder.socket());
-    REQUIRE(::connect(client.get(), reinterpret_cast<const sockaddr*>(&address), sizeof(address)) ==
-            0);
-    for (int turn = 0; turn < 3; ++turn) {
-        REQUIRE(loop.turn(std::chrono::milliseconds{1}));
-    }
-    CHECK(failures == 1);
 }
 
 TEST_CASE("the peer's address is read only in the form that libzmq gives") {
