@@ -115,6 +115,8 @@ std::optional<base::Instant> Core::next_deadline() const {
 
 void Core::flush(base::Instant now, std::size_t room, std::vector<Action>& actions) {
     Context context{.now = now, .actions = actions};
+    count_users();
+    end_greedy_sessions(context);
     if (is_flow_due_ && !is_marker_awaited_) {
         submit_flow();
         is_flow_due_ = false;
@@ -145,8 +147,7 @@ void Core::submit_pending(Context& context, std::size_t room) {
             if (bytes + more > limit && !may_exceed) break;
             bytes += more;
             safe = safe || pending_.front().safe;
-            batch.records.push_back(std::move(pending_.front().record));
-            pending_.pop_front();
+            batch.records.push_back(pending_.pop(more).record);
         }
         if (batch.records.empty()) return;
         last_number_ = batch.place.number;

@@ -32,6 +32,7 @@
 #include "cpgd/core/cs_error.hpp"
 #include "cpgd/core/events.hpp"
 #include "cpgd/core/groups.hpp"
+#include "cpgd/core/pending_queue.hpp"
 #include "cpgd/core/status.hpp"
 
 namespace cpg {
@@ -42,6 +43,11 @@ struct Config {
     // A session that is above high_bytes and acknowledges nothing for this long ends: its group
     // waits for it.
     base::Duration stuck_time = std::chrono::seconds{20};
+    // Of all sessions of one user together; a session's window is at most its share. Who sends on
+    // regardless loses the session at four times as much.
+    std::size_t user_window_bytes = std::size_t{16} << 20u;
+    // Events not acknowledged, of all sessions of one user: above it the largest of them end.
+    std::size_t user_queued_bytes = std::size_t{128} << 20u;
     // How long a session waits for its client to come back, when the process still lives.
     base::Duration grace_time = std::chrono::seconds{5};
 };
@@ -90,9 +96,12 @@ class Core {
         SessionId fresh_session{};
         SessionId session{};  // 0: not yet.
     };
-    struct Pending {
-        Record record;
-        bool safe = false;
+    // What the sessions of one user come to.
+    struct User {
+        std::size_t sessions = 0;
+        std::size_t sessions_before = 0;  // When they were counted last.
+        std::size_t outstanding_bytes = 0;
+        std::size_t queued_bytes = 0;
     };
     struct Brought {
         std::vector<SessionState> sessions;
@@ -216,8 +225,11 @@ class Core {
     // core_flow.cpp
     void look_at_queue(Context& context, ClientSession& session);
     void submit_flow();
+    void count_users();
+    void end_greedy_sessions(Context& context);
     void send_credit(Context& context);
     [[nodiscard]] bool is_stopped(const ClientSession& session) const;
+    [[nodiscard]] std::size_t share_of(const User& user) const;
     [[nodiscard]] std::size_t window_of(const ClientSession& session) const;
 
     [[nodiscard]] SessionKey key_of(const ClientSession& session) const {
@@ -250,9 +262,10 @@ class Core {
 
     std::map<ConnectionId, Connection> connections_;
     std::map<SessionId, ClientSession> clients_;
+    std::map<std::uint32_t, User> users_;  // By uid. Counted in each flush().
     std::vector<std::pair<ConnectionId, protocol::cpg::ClientFrame>> waiting_;  // For the marker.
 
-    std::deque<Pending> pending_;         // Not submitted yet.
+    PendingQueue pending_;                // Not submitted yet.
     std::deque<base::Buffer> unordered_;  // Submitted, not in the order yet.
     std::uint64_t last_number_ = 0;       // Of our batches.
     bool is_again_due_ = false;           // What was submitted before the attachment was lost.

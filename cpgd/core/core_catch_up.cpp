@@ -93,7 +93,7 @@ void Core::take_over_from_former_life(Context& context, const Brought& brought) 
         client.pid = state.pid;
         client.opened = true;
         client.ending = true;
-        pending_.push_back({.record = End{.session = state.session}});
+        pending_.push(PendingQueue::kNobody, {.record = End{.session = state.session}});
     }
 }
 

@@ -11,6 +11,10 @@ namespace {
 // members may send through a stop must stay well below SessionLimits::hard_bytes.
 constexpr std::uint64_t kMessageThroughStopMax = std::uint64_t{8} << 20u;
 
+// How many times a user's sessions together may exceed what they were told. They may for a moment:
+// a window that was told stays open while more sessions come, each with its share.
+constexpr std::size_t kUserBoundTimes = 4;
+
 }  // namespace
 
 namespace api = protocol::cpg;
@@ -191,14 +195,15 @@ void Core::close(Context& context, std::optional<ConnectionId> connection) {
 void Core::append(ClientSession& session, Record record, bool safe) {
     if (!session.opened) {
         session.opened = true;
-        pending_.push_back({.record = Open{.session = session.id,
-                                           .pid = session.pid,
-                                           .kernel_pid = session.kernel_pid,
-                                           .uid = session.uid,
-                                           .totem_events = session.totem_events,
-                                           .initial_totem_event = session.initial_totem_event}});
+        pending_.push(session.uid,
+                      {.record = Open{.session = session.id,
+                                      .pid = session.pid,
+                                      .kernel_pid = session.kernel_pid,
+                                      .uid = session.uid,
+                                      .totem_events = session.totem_events,
+                                      .initial_totem_event = session.initial_totem_event}});
     }
-    pending_.push_back({.record = std::move(record), .safe = safe});
+    pending_.push(session.uid, {.record = std::move(record), .safe = safe});
 }
 
 CsError Core::may_join(const ClientSession& session, const api::Join& join) const {
@@ -302,7 +307,9 @@ void Core::serve(Context& context, ConnectionId connection, ClientSession& sessi
     // One message longer than the window may come when nothing is outstanding.
     const std::size_t bound = config_.session.window_bytes + mcast_cost(api::kPartBytesMax);
     const bool is_in_order = mcast.number == session.received + 1;
+    User& user = users_[session.uid];
     if (!is_in_order || session.outstanding_bytes + cost > bound ||
+        user.outstanding_bytes + cost > kUserBoundTimes * config_.user_window_bytes + bound ||
         session.since_stop_bytes > bound + kMessageThroughStopMax) {
         break_off(context, connection);
         return;
@@ -314,6 +321,7 @@ void Core::serve(Context& context, ConnectionId connection, ClientSession& sessi
     session.is_inside_message = is_inside;
     session.received = mcast.number;
     session.outstanding_bytes += cost;
+    user.outstanding_bytes += cost;
     ++counters_.multicasts;
     counters_.multicast_bytes += mcast.payload.size();
     append(session,

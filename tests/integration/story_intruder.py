@@ -27,7 +27,7 @@ def attacks(daemons):
     """Who does what to which socket."""
     for socket in PUBLIC:
         yield from ((STRANGER, kind, socket) for kind in ATTACKS)
-        yield GUEST, "half-frames" if socket == "cpg" else "sessions", socket
+        yield GUEST, "sessions", socket
         if ALL:
             yield from ((GUEST, kind, socket) for kind in ("flood", "half-frames"))
     for daemon, kind in zip(daemons, ATTACKS):

@@ -279,10 +279,11 @@ void ToyCluster::carry_out(NodeId id, std::vector<cpg::Action>& actions) {
 
 // ---------------------------------------------------------------- clients
 
-ToyClient& ToyCluster::add_client(std::uint32_t node, std::uint32_t pid) {
+ToyClient& ToyCluster::add_client(std::uint32_t node, std::uint32_t pid, std::uint32_t uid) {
     ToyClient& client = clients_.emplace_back();
     client.node = NodeId{node};
     client.pid = pid;
+    client.uid = uid;
     connect(client);
     return client;
 }
@@ -290,7 +291,7 @@ ToyClient& ToyCluster::add_client(std::uint32_t node, std::uint32_t pid) {
 void ToyCluster::connect(ToyClient& client) {
     client.connection = cpg::ConnectionId{next_connection_++};
     step(client.node, cpg::ClientConnected{.connection = client.connection,
-                                           .uid = 0,
+                                           .uid = client.uid,
                                            .kernel_pid = client.pid,
                                            .fresh_session = cpg::SessionId{1000 + next_id_++}});
     from_client(client, {client.hello()});

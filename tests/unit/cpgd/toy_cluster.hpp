@@ -20,6 +20,7 @@ using support::ViewTag;
 
 struct ToyClient : support::CpgClient {
     cpg::ConnectionId connection{};
+    std::uint32_t uid = 0;
 };
 
 class ToyCluster {
@@ -45,7 +46,7 @@ class ToyCluster {
     void advance(base::Duration time);
 
     // Clients.
-    ToyClient& add_client(std::uint32_t node, std::uint32_t pid);
+    ToyClient& add_client(std::uint32_t node, std::uint32_t pid, std::uint32_t uid = 0);
     void connect(ToyClient& client);
     void disconnect(ToyClient& client);
     void kill(ToyClient& client);
