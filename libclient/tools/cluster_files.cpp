@@ -47,11 +47,13 @@ std::optional<config::Loaded> check_configuration(const char* command, const std
     return std::move(*loaded);
 }
 
+bool ClusterFiles::is_where_units_look() const {
+    return folder == ClusterFiles{}.folder;
+}
+
 std::string start_text(const ClusterFiles& files) {
-    // A unit reads the files where they belong.
-    const bool is_default = files.folder == ClusterFiles{}.folder;
     const bool has_systemd = ::access("/run/systemd/system", F_OK) == 0;
-    const std::string start = is_default && has_systemd
+    const std::string start = files.is_where_units_look() && has_systemd
                                   ? "    systemctl enable --now halo.service\n"
                                   : "    haloctl node -c " + files.configuration() + "\n";
     return "Start this node, and see what it says:\n" + start + "    haloctl status\n";

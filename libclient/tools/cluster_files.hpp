@@ -12,6 +12,7 @@ struct ClusterFiles {
     std::string folder = "/etc/halo";
     [[nodiscard]] std::string configuration() const { return folder + "/halo.conf"; }
     [[nodiscard]] std::string key() const { return folder + "/authkey"; }
+    [[nodiscard]] bool is_where_units_look() const;
 };
 
 // Complains and gives an exit code unless neither file is there, or both may be replaced.

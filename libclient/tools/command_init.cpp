@@ -79,12 +79,14 @@ void say_next(const Options& options, const config::Key& key, const std::vector<
     std::printf("Wrote %s and %s (fingerprint %s).\n", options.files.configuration().c_str(),
                 options.files.key().c_str(), key.fingerprint().c_str());
     if (nodes.size() > 1) {
+        const std::string from =
+            options.files.is_where_units_look() ? "" : " --from " + options.files.folder;
         std::printf(
-            "\nOn each other node:\n    haloctl join root@%s\n"
+            "\nOn each other node:\n    haloctl join root@%s%s\n"
             "or, without ssh, with a file that nobody else may see:\n"
             "    tar -C %s -cf cluster.tar halo.conf authkey    # here\n"
             "    haloctl join cluster.tar                       # there\n",
-            is_one_of_them ? "THIS-HOST" : "HOST", options.files.folder.c_str());
+            is_one_of_them ? "THIS-HOST" : "HOST", from.c_str(), options.files.folder.c_str());
     }
     std::printf("\n%s", start_text(options.files).c_str());
 }

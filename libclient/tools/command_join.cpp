@@ -153,12 +153,14 @@ int join(const Options& options) {
         if (const auto written = os::write_durably(path, bytes, mode, existing); !written)
             return complain(written.error());
     }
+    const std::string which =
+        options.files.is_where_units_look() ? "" : " --key-file " + options.files.key();
     std::printf(
         "Wrote %s and %s: this host is node %u (%s) of cluster %s. The key's fingerprint is "
-        "%s: compare it with\n    haloctl keygen --show\non the other nodes.\n\n%s",
+        "%s: compare it with that of\n    haloctl keygen --show%s\non the other nodes.\n\n%s",
         options.files.configuration().c_str(), options.files.key().c_str(),
         loaded->cluster.self->value(), loaded->cluster.local()->name.c_str(),
-        loaded->cluster.cluster_name.c_str(), key->fingerprint().c_str(),
+        loaded->cluster.cluster_name.c_str(), key->fingerprint().c_str(), which.c_str(),
         start_text(options.files).c_str());
     return kOk;
 }
