@@ -121,8 +121,10 @@ ServiceMessage Attachment::submit(base::Buffer payload, bool safe, bool urgent) 
 }
 
 std::optional<base::Buffer> Attachment::acknowledge(protocol::Cursor applied) {
+    // Refused and not attached again: what was applied is of the attachment before.
+    if (!is_attached_) return std::nullopt;
     INVARIANT(applied <= received_);
-    if (applied <= acknowledged_ || !is_attached_) return std::nullopt;
+    if (applied <= acknowledged_) return std::nullopt;
     acknowledged_ = applied;
     if (applied == received_) untold_bytes_ = 0;
     return protocol::encode(protocol::ServiceFrame{protocol::Ack{.applied = applied}});

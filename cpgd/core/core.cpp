@@ -39,6 +39,12 @@ void Core::on(Context& context, const RingAttached& attached) {
 // submitted may be lost with the old attachment, or others may have had it: once we know which, it
 // is submitted again.
 void Core::start_afresh(Context& context, protocol::Incarnation incarnation) {
+    if (is_marker_awaited_) {
+        // Before anything is told here: in their place the clients may have had other events.
+        for (auto& [id, client] : clients_) {
+            if (!client.sure_events) client.sure_events = client.next_event - 1;
+        }
+    }
     if (exchange_) abort_exchange(context);
     incarnation_ = incarnation;
     applied_ = {};
@@ -50,14 +56,9 @@ void Core::start_afresh(Context& context, protocol::Incarnation incarnation) {
     forget_nodes(context, others);
     view_ = {};
     is_again_due_ = true;
-    if (!is_marker_awaited_) {
-        Place& last = had_[self_].last;
-        last = std::max(last, Place{.life = life_, .number = 0});
-        return;
-    }
-    for (auto& [id, client] : clients_) {
-        if (!client.sure_events) client.sure_events = client.next_event - 1;
-    }
+    if (is_marker_awaited_) return;
+    Place& last = had_[self_].last;
+    last = std::max(last, Place{.life = life_, .number = 0});
 }
 
 void Core::submit_again(Context& context) {

@@ -153,6 +153,34 @@ TEST_CASE("what the others had when a ringd was killed comes once, also to its s
     check_no_faults(cluster);
 }
 
+TEST_CASE(
+    "who had more events than the state of a cpgd that lost its place does not take others for "
+    "them") {
+    ToyCluster cluster({1, 2, 3});
+    cluster.partition({{1, 2, 3}});
+    cluster.settle();
+    ToyClient& member = cluster.add_client(1, 10);
+    ToyClient& other = cluster.add_client(2, 20);
+    ToyClient& third = cluster.add_client(3, 30);
+    for (ToyClient* each : {&member, &other, &third}) {
+        cluster.join(*each, "a");
+        cluster.settle();
+    }
+    const base::Buffer state = cluster.core(1).snapshot();
+    cluster.kill(third);  // The event of it is in no state of node 1.
+    cluster.settle();
+    cluster.disconnect(member);  // cpgd dies, and then its ringd.
+    cluster.lose_ring(1);
+    cluster.restart(1, state);
+    cluster.partition({{1, 2, 3}});
+    cluster.settle();
+    cluster.connect(member);
+    cluster.settle();
+    CHECK(member.sessions_lost == 1);
+    CHECK(other.sessions_lost == 0);
+    check_no_faults(cluster);
+}
+
 TEST_CASE("a view that comes during the exchange leaves no ghosts") {
     ToyCluster cluster({1, 2, 3, 4});
     cluster.partition({{1, 2}, {3, 4}});

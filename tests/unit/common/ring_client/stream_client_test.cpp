@@ -228,6 +228,8 @@ TEST_CASE("a state that is older than what was acknowledged is refused, and begi
     first.reset();
 
     Service second(node.path(), kept);
+    REQUIRE(node.wait([&] { return !second.lost.empty(); }, {&second}));
+    second.client.acknowledge(kept.applied);  // Its state was stored just then: of no attachment.
     REQUIRE(node.wait([&] { return !second.events.empty(); }, {&second}));
     REQUIRE(second.lost.size() == 1);
     CHECK(second.lost[0] == "its state is older than what it acknowledged or submitted");
