@@ -233,6 +233,19 @@ FENCING = """<primitive id="power" class="stonith" type="fence_lab"><instance_at
 
 
 @contextlib.contextmanager
+def running(cluster):
+    """Pacemaker for a story, ended after it; its logs are printed when the story fails."""
+    stack = Pacemaker(cluster)
+    try:
+        yield stack
+    except BaseException:
+        stack.print_logs()
+        raise
+    finally:
+        stack.close()
+
+
+@contextlib.contextmanager
 def same_start(cluster, node, name):
     """While the body runs the resource on the node is not started again."""
     file = pathlib.Path(f"/proc/{cluster.hosts[node].init}/root/run/Dummy-{name}.state")

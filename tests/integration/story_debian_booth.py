@@ -92,14 +92,8 @@ def story(cluster):
     without_ipv6(cluster)
     make_sites(cluster)
     cluster.start(*SITES)
-    stack = pacemaker.Pacemaker(cluster)
-    try:
+    with pacemaker.running(cluster) as stack:
         tell(cluster, stack)
-    except BaseException:
-        stack.print_logs()
-        raise
-    finally:
-        stack.close()
 
 
 if __name__ == "__main__":

@@ -77,16 +77,10 @@ def story(cluster):
                   f"cp {cluster.engine.file} /etc/corosync/corosync.conf"], check=True)
         cluster.engine.prefer_libraries(host)
     cluster.start()
-    stack = pacemaker.Pacemaker(cluster)
-    try:
+    with pacemaker.running(cluster) as stack:
         for number in cluster.hosts:
             stack.preset(number, {"stonith-enabled": "false", "dc-deadtime": "3s"}, pacemaker.DUMMY.format(name="service"))
         tell(stack)
-    except BaseException:
-        stack.print_logs()
-        raise
-    finally:
-        stack.close()
 
 
 if __name__ == "__main__":

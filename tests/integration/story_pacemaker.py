@@ -33,14 +33,8 @@ def check_status_tools(stack):
 
 def story(cluster):
     cluster.start()
-    stack = pacemaker.Pacemaker(cluster)
-    try:
+    with pacemaker.running(cluster) as stack:
         tell(cluster, stack)
-    except BaseException:
-        stack.print_logs()
-        raise
-    finally:
-        stack.close()
 
 
 def tell(cluster, stack):
