@@ -179,8 +179,10 @@ void Driver::step(base::Instant now, const totem::Event& event) {
 }
 
 void Driver::notice_pause(base::Instant now) {
-    if (expected_ && now - *expected_ > kPauseMin) {
-        const base::Duration length = now - *expected_;
+    if (!expected_ || now <= *expected_) return;
+    const base::Duration length = now - *expected_;
+    if (parts_.on_late) parts_.on_late(now, length);
+    if (length > kPauseMin) {
         ++counters_.pauses;
         counters_.last_pause = length;
         counters_.longest_pause = std::max(counters_.longest_pause, length);

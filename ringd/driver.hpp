@@ -44,6 +44,8 @@ class Driver {
         logging::Log& log;
         std::function<void()> on_left;
         std::function<void()> on_fatal;
+        // How long after its deadline this process ran, when it was late.
+        std::function<void(base::Instant now, base::Duration late)> on_late = nullptr;
         resume::Recorder* recorder = nullptr;  // None: a death is a crash.
     };
     explicit Driver(Parts parts) : parts_(std::move(parts)) {}

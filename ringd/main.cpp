@@ -1,6 +1,5 @@
 // ringd: orders what the services of the nodes say, and who is there (Totem over UDP). Starts from
 // the configuration file alone.
-#include <sched.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <sysexits.h>
@@ -26,14 +25,10 @@
 #include "ringd/continuation.hpp"
 #include "ringd/driver.hpp"
 #include "ringd/obituary_file.hpp"
+#include "ringd/priority.hpp"
 #include "ringd/status.hpp"
 
 namespace {
-
-// The real-time priority of the token's process: above everything ordinary, below the kernel's own
-// threads and watchdogs. RLIMIT_RTPRIO 1 is all that it takes.
-constexpr int kRealTimePriority = 1;
-constexpr int kNiceWithoutRealTime = -20;
 
 // Time before the process gives up a leave that nobody answers.
 constexpr base::Duration kLeaveMax = std::chrono::seconds(5);
@@ -51,22 +46,6 @@ void lock_memory(logging::Log& log) {
     } else if (::mlockall(MCL_CURRENT | MCL_FUTURE | MCL_ONFAULT) != 0) {
         log.info("memory is not locked, going on without", {{"ERROR", std::strerror(errno)}});
     }
-}
-
-void take_priority(const config::ClusterConfig& config, logging::Log& log) {
-    // Who started us may have given it already.
-    const bool is_real_time = (::sched_getscheduler(0) & ~SCHED_RESET_ON_FORK) == SCHED_RR;
-    if (config.system.real_time && !is_real_time) {
-        const sched_param priority{.sched_priority = kRealTimePriority};
-        if (::sched_setscheduler(0, SCHED_RR | SCHED_RESET_ON_FORK, &priority) != 0) {
-            const int reason = errno;
-            const bool nice = ::setpriority(PRIO_PROCESS, 0, kNiceWithoutRealTime) == 0;
-            log.warning("no real-time priority, going on without",
-                        {{"ERROR", std::strerror(reason)},
-                         {"NICE", nice ? kNiceWithoutRealTime : ::getpriority(PRIO_PROCESS, 0)}});
-        }
-    }
-    lock_memory(log);
 }
 
 // Under systemd the next process tells the others that the one before it is dead. One that cannot
@@ -115,6 +94,7 @@ class Program final : public daemon_start::Program {
     std::unique_ptr<stream::StreamServer> streams_;
     resume::Recorder* recorder_ = nullptr;  // The continuation's.
     std::unique_ptr<ringd::Driver> driver_;
+    ringd::Priority priority_{config_.system.real_time, log_};
     std::unique_ptr<daemon_start::Reload> reload_;
     std::optional<base::Instant> leave_by_;
 };
@@ -163,9 +143,11 @@ std::optional<int> Program::open_ring() {
     }
     transport_ = std::move(*transport);
     continuation_.keep(*transport_);
-    take_priority(config_, log_);
+    priority_.take();
+    lock_memory(log_);
     // The sockets have their buffers (CAP_NET_ADMIN) and the process its priority.
-    if (!daemon_start::confine(started_, {.network = true, .secret = true})) return EX_OSERR;
+    if (!daemon_start::confine(started_, {.network = true, .real_time = true, .secret = true}))
+        return EX_OSERR;
     if (const auto started = transport_->start(os::now()); !started) {
         log_.error("cannot open the network", {{"ERROR", started.error().text()}});
         return EX_OSERR;
@@ -344,6 +326,7 @@ std::optional<int> Program::start_driver() {
                 exit_ = EX_IOERR;
                 loop().stop();
             },
+        .on_late = [this](auto now, auto late) { priority_.ran(now, late); },
         .recorder = recorder_,
     });
     const auto driving = [this] {
@@ -361,6 +344,8 @@ std::optional<int> Program::start_driver() {
     continuation_.went_on();
     streams_->start();
     loop().at_turn_end([this] { restart_if_asked(); });
+    loop().set_deadline([this] { return priority_.next_deadline(); },
+                        [this] { priority_.pass_deadline(os::now()); });
     // A leave that nobody answers ends all the same.
     loop().set_deadline([this] { return leave_by_; }, [this] { loop().stop(); });
     return std::nullopt;
@@ -371,6 +356,7 @@ void Program::serve_status() {
         auto json = ringd::status_json(*ring_, *transport_, *driver_, config_, os::now());
         json["channels"] = ringd::channels_json(streams_->status());
         json["resume"] = ringd::resume_json(continuation_.status());
+        json["priority"] = ringd::priority_json(priority_.status());
         return json;
     });
     status_->on_get("counters", [this] {

@@ -317,6 +317,14 @@ json stream_counters_json(const stream::Status& status) {
             {"refused", counters.refused}};
 }
 
+json priority_json(const Priority::Status& status) {
+    return {{"real_time", status.is_real_time},
+            {"can_change", status.can_change},
+            {"nice", status.nice},
+            {"times_late", status.times_late},
+            {"last_late_ms", milliseconds(status.last_late)}};
+}
+
 json resume_json(const ContinuationStatus& status) {
     json result = {
         {"ready", status.is_recording}, {"settled", status.is_settled},

@@ -7,6 +7,7 @@
 #include "common/config/cluster_config.hpp"
 #include "ringd/continuation.hpp"
 #include "ringd/driver.hpp"
+#include "ringd/priority.hpp"
 #include "ringd/stream/status.hpp"
 #include "ringd/totem/ring.hpp"
 #include "ringd/transport/transport.hpp"
@@ -33,6 +34,7 @@ namespace ringd {
 [[nodiscard]] nlohmann::json stream_counters_json(const stream::Status& status);
 
 // Whether a death would be noticed, and how often it was not.
+[[nodiscard]] nlohmann::json priority_json(const Priority::Status& status);
 [[nodiscard]] nlohmann::json resume_json(const ContinuationStatus& status);
 [[nodiscard]] nlohmann::json journal_counters_json(const resume::RecorderCounters& counters);
 

@@ -106,8 +106,11 @@ struct UidGid {
     std::vector<gid_t> gids;
 };
 
+// When ringd has real-time priority.
+enum class RealTime : std::uint8_t { Never, WhenLate, Always };
+
 struct System {
-    bool real_time = true;
+    RealTime real_time = RealTime::WhenLate;
     std::string priority = "max";
     std::string state_dir;  // Empty when not given.
     std::string user = "halo";

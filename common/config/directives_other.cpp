@@ -107,7 +107,8 @@ constexpr auto kDirectives = std::to_array<Directive>({
     text("uidgid.uid", "", Reload::Yes, "A user, by name or number, who may use the services."),
     text("uidgid.gid", "", Reload::Yes, "A group, by name or number, whose members may."),
 
-    on_off("system.sched_rr", "yes", Reload::No, "Run ringd with real-time priority."),
+    on_off("system.sched_rr", "yes", Reload::No,
+           "ringd may have real-time priority; halo.real_time says when."),
     no_effect("system.priority",
               "ringd needs no more than real-time priority 1 to run before all ordinary processes"),
     text("system.state_dir", "/var/lib/halo", Reload::No,
@@ -153,6 +154,11 @@ constexpr auto kDirectives = std::to_array<Directive>({
     on_off("halo.resume", "yes", Reload::Start,
            "A ringd that was killed, or ended to be started again, goes on as the same member: the "
            "ring does not notice. Off: its death is a crash, and costs nothing before."),
+
+    choice("halo.real_time", "when_late", "when_late|always", Reload::Start,
+           "When ringd has real-time priority: from the moment that it runs more than 50 ms late, "
+           "until it has run in time for 10 s (600 s at most, when it happens again and again); or "
+           "always, which costs a third of the throughput. Never: system.sched_rr: no."),
 
     no_effect("resources.watchdog_device", kNoWatchdog),
     no_effect("resources.watchdog_timeout", kNoWatchdog),

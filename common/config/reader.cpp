@@ -287,7 +287,11 @@ UidGid read_clients(const Section& document, Problems& problems) {
 
 System read_system(const Values& system, const Values& halo) {
     System result;
-    result.real_time = system.is_on("sched_rr", true);
+    if (!system.is_on("sched_rr", true)) {
+        result.real_time = RealTime::Never;
+    } else if (halo.text("real_time") == "always") {
+        result.real_time = RealTime::Always;
+    }
     result.priority = system.text("priority", "max");
     result.state_dir = system.text("state_dir");
     result.user = halo.text("user", result.user);

@@ -24,6 +24,7 @@ bool confine(Started& started, const Needs& needs) {
     // What a sanitizer does at its end is not ours to list.
     const auto entered =
         os::enter_sandbox({.has_filter = started.loaded.cluster.system.sandbox && !kIsSanitized,
+                           .may_be_real_time = needs.real_time,
                            .has_network = needs.network,
                            .calls = needs.calls,
                            .kills = kills_on_foreign_call()});

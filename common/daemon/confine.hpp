@@ -9,6 +9,7 @@ namespace daemon_start {
 
 struct Needs {
     bool network = false;                     // Sockets of the Internet and of netlink.
+    bool real_time = false;                   // Real-time priority now and then.
     bool secret = false;                      // Holds the cluster's key: no core dumps.
     std::span<const char* const> calls = {};  // System calls beside os::common_calls().
 };

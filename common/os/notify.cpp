@@ -34,6 +34,10 @@ void notify_status(const std::string& text) {
     tell("STATUS=" + text);
 }
 
+void ask_real_time(bool is_wanted) {
+    tell(is_wanted ? "X_HALO_REAL_TIME=1" : "X_HALO_REAL_TIME=0");
+}
+
 Result<void> store_descriptor(const std::string& name, int fd) {
     forget_descriptor(name);
     const std::string state = "FDSTORE=1\nFDPOLL=0\nFDNAME=" + name;

@@ -15,6 +15,12 @@ void notify_reloading();
 // One line for `systemctl status`.
 void notify_status(const std::string& text);
 
+// Asks `haloctl node` for real-time priority, or for ordinary one: it can give what a process
+// without privilege can't take where limits can't be raised (a container). It says so by
+// kAskPriority in our environment; systemd passes the question over.
+inline constexpr const char* kAskPriority = "HALO_ASK_PRIORITY";
+void ask_real_time(bool is_wanted);
+
 // Keeps a duplicate of `fd` under `name` for our next life, which finds it in HandedDown. A name of
 // letters, digits, '-' and '_', at most 255. An older one of the same name is replaced. It is kept
 // whatever happens to it: a socket may have an error that is ours to read.

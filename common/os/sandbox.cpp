@@ -112,10 +112,17 @@ Result<void> allow_threads(const Filter& filter) {
 
 // libzmq gives each of its threads the ordinary scheduling that it has already, and ends the
 // process when that is refused.
-Result<void> allow_ordinary_scheduling(const Filter& filter) {
-    return added(::seccomp_rule_add(filter.get(), SCMP_ACT_ALLOW, SCMP_SYS(sched_setscheduler), 1,
-                                    SCMP_A1(SCMP_CMP_EQ, SCHED_OTHER)),
-                 "sched_setscheduler");
+Result<void> allow_scheduling(const Filter& filter, bool may_be_real_time) {
+    constexpr std::array kPolicies{SCHED_OTHER, SCHED_OTHER | SCHED_RESET_ON_FORK,
+                                   SCHED_RR | SCHED_RESET_ON_FORK};
+    for (const int policy : kPolicies) {
+        if (policy != SCHED_OTHER && !may_be_real_time) continue;
+        const int failed =
+            ::seccomp_rule_add(filter.get(), SCMP_ACT_ALLOW, SCMP_SYS(sched_setscheduler), 1,
+                               SCMP_A1(SCMP_CMP_EQ, static_cast<scmp_datum_t>(policy)));
+        if (auto done = added(failed, "sched_setscheduler"); !done) return done;
+    }
+    return {};
 }
 
 Result<void> filter_calls(const SandboxSettings& settings) {
@@ -128,7 +135,7 @@ Result<void> filter_calls(const SandboxSettings& settings) {
     }
     if (auto done = allow_sockets(filter, settings.has_network); !done) return done;
     if (auto done = allow_threads(filter); !done) return done;
-    if (auto done = allow_ordinary_scheduling(filter); !done) return done;
+    if (auto done = allow_scheduling(filter, settings.may_be_real_time); !done) return done;
     if (const int failed = ::seccomp_load(filter.get()); failed != 0)
         return base::fail(Error{.what = "load the system call filter", .code = -failed});
     return {};

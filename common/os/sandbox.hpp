@@ -12,7 +12,8 @@
 namespace os {
 
 struct SandboxSettings {
-    bool has_filter = true;    // False: all system calls stay.
+    bool has_filter = true;         // False: all system calls stay.
+    bool may_be_real_time = false;  // SCHED_RR and back, always with SCHED_RESET_ON_FORK.
     bool has_network = false;  // Sockets of the Internet and of netlink; else UNIX sockets only.
     // Names of system calls, beside common_calls().
     std::span<const char* const> calls = {};

@@ -87,7 +87,7 @@ int run_node(const Options& options, const std::string& run_folder) {
          .node_id = load.node_id,
          .user_prefix = system.user,
          .group = system.group,
-         .real_time = system.real_time,
+         .real_time = system.real_time != config::RealTime::Never,
          .key_file = key_file_of(loaded->cluster.crypto),
          .watchdog = std::chrono::milliseconds(static_cast<long>(options.watchdog_s * 1000))});
 }

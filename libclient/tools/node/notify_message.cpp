@@ -22,6 +22,7 @@ void take_line(std::string_view line, NotifyMessage& message) {
     if (name == "READY") message.is_ready = value == "1";
     if (name == "STOPPING") message.is_stopping = value == "1";
     if (name == "WATCHDOG") message.feeds_watchdog = value == "1";
+    if (name == "X_HALO_REAL_TIME") message.real_time = value == "1";
     if (name == "STATUS") message.status = std::string(value);
     if (name == "FDSTORE") message.stores_descriptors = value == "1";
     if (name == "FDPOLL") message.watches_descriptors = value != "0";

@@ -11,6 +11,7 @@ struct NotifyMessage {
     bool is_ready = false;
     bool is_stopping = false;
     bool feeds_watchdog = false;
+    std::optional<bool> real_time;      // The priority that it asks for (os::ask_real_time).
     std::optional<std::string> status;  // One line for people.
     bool stores_descriptors = false;    // Those that came with the datagram, as `name`.
     bool watches_descriptors = true;    // Drop them when their peer hangs up.

@@ -12,6 +12,7 @@
 #include <csignal>
 #include <cstdlib>
 
+#include "common/os/notify.hpp"
 #include "common/os/unique_fd.hpp"
 
 namespace node {
@@ -32,6 +33,9 @@ bool place_descriptors(const Program& program) {
     }
     return true;
 }
+
+// Above everything ordinary.
+constexpr int kRealTimePriority = 1;
 
 bool set(const char* name, const std::string& value) {
     return ::setenv(name, value.c_str(), 1) == 0;
@@ -58,20 +62,20 @@ bool set_environment(const Program& program) {
 
 // Refused is no reason not to start: the daemon says what it lacks.
 void raise_limits(const Limits& limits) {
+    if (limits.nice != 0) (void)::setpriority(PRIO_PROCESS, 0, limits.nice);
     if (!limits.is_raised) return;
-    constexpr int kRealTimePriority = 1;
-    constexpr int kNiceWithoutRealTime = -20;
     constexpr rlim_t kNiceMost = 40;  // Down to -20 (getrlimit(2)).
     const auto raise = [](int resource, rlim_t value) {
         const rlimit limit{.rlim_cur = value, .rlim_max = value};
-        (void)::setrlimit(static_cast<__rlimit_resource_t>(resource), &limit);
+        return ::setrlimit(static_cast<__rlimit_resource_t>(resource), &limit) == 0;
     };
-    raise(RLIMIT_RTPRIO, kRealTimePriority);
-    raise(RLIMIT_NICE, kNiceMost);
-    raise(RLIMIT_MEMLOCK, RLIM_INFINITY);
-    const sched_param priority{.sched_priority = kRealTimePriority};
-    if (limits.real_time && ::sched_setscheduler(0, SCHED_RR | SCHED_RESET_ON_FORK, &priority) != 0)
-        (void)::setpriority(PRIO_PROCESS, 0, kNiceWithoutRealTime);
+    const bool may_be_real_time = raise(RLIMIT_RTPRIO, kRealTimePriority);
+    (void)raise(RLIMIT_NICE, kNiceMost);
+    (void)raise(RLIMIT_MEMLOCK, RLIM_INFINITY);
+    // To try it is the only way to know whether we may.
+    const bool can_give =
+        limits.real_time && !may_be_real_time && set_real_time(0, true) && set_real_time(0, false);
+    (void)(can_give ? ::setenv(os::kAskPriority, "1", 1) : ::unsetenv(os::kAskPriority));
 }
 
 // One capability goes along with the new user and through exec; the daemon drops it once its
@@ -116,6 +120,12 @@ bool become(const os::Identity& identity, bool net_buffers) {
 }
 
 }  // namespace
+
+bool set_real_time(pid_t pid, bool is_wanted) {
+    const sched_param parameters{.sched_priority = is_wanted ? kRealTimePriority : 0};
+    const int policy = is_wanted ? SCHED_RR : SCHED_OTHER;
+    return ::sched_setscheduler(pid, policy | SCHED_RESET_ON_FORK, &parameters) == 0;
+}
 
 os::Result<pid_t> start(const Program& program) {
     const pid_t parent = ::getpid();

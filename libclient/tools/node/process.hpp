@@ -16,7 +16,8 @@ namespace node {
 // What an ordinary user may not give himself.
 struct Limits {
     bool is_raised = false;    // RLIMIT_RTPRIO, RLIMIT_NICE, RLIMIT_MEMLOCK.
-    bool real_time = false;    // The priority itself: a container may refuse the limit and not it.
+    bool real_time = false;    // It may ask us for it, where a container refuses the limit.
+    int nice = 0;              // As setpriority(2) has it.
     bool net_buffers = false;  // CAP_NET_ADMIN, for socket buffers above the system's maximum.
 };
 
@@ -29,6 +30,9 @@ struct Program {
     std::optional<os::Identity> identity;  // Become that user; else stay.
     Limits limits = {};
 };
+
+// SCHED_RR at priority 1, or the ordinary policy, of a process. False: refused.
+bool set_real_time(pid_t pid, bool is_wanted);
 
 // Gives the process id. The child dies by SIGTERM when this process does.
 os::Result<pid_t> start(const Program& program);

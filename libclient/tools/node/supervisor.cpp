@@ -46,6 +46,9 @@ const std::vector<Role>& roles() {
     return all;
 }
 
+// The daemons go before ordinary programs, as in the units.
+constexpr int kNice = -10;
+
 // Under this name ringd stores from what the next ringd goes on.
 constexpr std::string_view kMemory = "memory";
 
@@ -212,8 +215,12 @@ void Supervisor::start_daemon(Daemon& daemon) {
         std::chrono::duration_cast<std::chrono::microseconds>(settings_.watchdog).count();
     program.identity = daemon.identity;
     const bool is_ring = &daemon == &daemons_.front();
-    if (is_ring && ::geteuid() == 0)
-        program.limits = {.is_raised = true, .real_time = settings_.real_time, .net_buffers = true};
+    if (::geteuid() == 0) {
+        program.limits = {.is_raised = is_ring,
+                          .real_time = is_ring && settings_.real_time,
+                          .nice = kNice,
+                          .net_buffers = is_ring};
+    }
     daemon.restart_at.reset();
     daemon.fed_until.reset();
     daemon.is_ready = false;
@@ -367,6 +374,11 @@ void Supervisor::take(Daemon& daemon, Notification notification) {
         for (os::UniqueFd& fd : notification.descriptors) {
             store(daemon, message, std::move(fd));
         }
+    }
+    if (message.real_time && settings_.real_time && &daemon == &daemons_.front() &&
+        !set_real_time(daemon.pid, *message.real_time)) {
+        log_.warning("cannot give the priority that a daemon asks for",
+                     {{"DAEMON", daemon.name}, {"ERROR", std::strerror(errno)}});
     }
     if (message.status)
         log_.info("daemon says", {{"DAEMON", daemon.name}, {"STATUS", *message.status}});
