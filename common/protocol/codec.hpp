@@ -87,6 +87,13 @@ class FrameReader {
     }
     base::Buffer read_rest() { return read_bytes(reader_.remaining()); }
 
+    // What was not read yet; as long as the frame that was given.
+    [[nodiscard]] std::span<const std::byte> rest() const {
+        return frame_.bytes().subspan(frame_.size() - reader_.remaining());
+    }
+    // Needs: bytes <= remaining().
+    void skip(std::size_t bytes) { reader_ = base::ByteReader(rest().subspan(bytes)); }
+
     void refuse(FrameError error) {
         if (!error_) error_ = error;
         reader_ = base::ByteReader({});
@@ -140,6 +147,13 @@ class FrameWriter {
         if (bytes.empty()) return;
         std::memcpy(room(bytes.size()).data(), bytes.data(), bytes.size());
         written_ += bytes.size();
+    }
+
+    // Bytes that the caller writes, all of them.
+    [[nodiscard]] std::span<std::byte> extend(std::size_t bytes) {
+        const auto added = room(bytes).first(bytes);
+        written_ += bytes;
+        return added;
     }
 
     [[nodiscard]] std::size_t written() const { return written_; }

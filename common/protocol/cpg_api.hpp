@@ -9,9 +9,13 @@
 // Exactly once over a reconnect: the client numbers its multicasts and keeps them until Credit says
 // that they are ordered; cpgd numbers the session's events and keeps what makes them until the
 // client acknowledged them. A client that comes back says both numbers and goes on from there.
+//
+// Each side says in its READY (zmtp::Limits::features) whether it takes runs of messages; to who
+// does not (an older build, a program on libzmq) each message goes in a frame of its own.
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <string>
 #include <variant>
@@ -20,11 +24,13 @@
 #include "common/base/buffer.hpp"
 #include "common/base/ids.hpp"
 #include "common/base/result.hpp"
+#include "common/protocol/message_run.hpp"
 #include "common/protocol/ring_api.hpp"
 
 namespace protocol::cpg {
 
 inline constexpr std::uint16_t kCpgApiVersion = 1;
+inline constexpr std::uint32_t kTakesRuns = 1;     // A feature: McastRun or DeliveredRun.
 inline constexpr std::size_t kGroupNameMax = 128;  // Bytes, any value, counted; 0 is allowed.
 // A longer message travels in parts of this size, put together again by the receiving library.
 inline constexpr std::size_t kPartBytesMax = std::size_t{1} << 20u;
@@ -113,6 +119,14 @@ struct Mcast {
     base::Buffer payload;
 };
 
+// Several messages, as that many Mcasts with Part::Whole and numbers that go up by one.
+struct McastRun {
+    std::uint64_t number = 0;  // Of the first.
+    GroupHandle handle{};
+    bool safe = false;
+    MessageRun messages;
+};
+
 // All events up to `event` were taken by the application. A client may hold back the last
 // kAckEventsMax acknowledgements and kAckBytesMax bytes for ever: that is no stuck client.
 inline constexpr std::uint64_t kAckEventsMax = 64;
@@ -127,7 +141,7 @@ struct Goodbye {
 };
 
 using ClientFrame = std::variant<Hello, EventsHere, Join, Leave, MembershipGet, GroupsGet, Mcast,
-                                 EventAck, Goodbye>;
+                                 McastRun, EventAck, Goodbye>;
 
 // ---------------------------------------------------------------- cpgd → client
 
@@ -186,6 +200,13 @@ struct Delivered {
     std::uint64_t message_bytes = 0;
     base::Buffer payload;
 };
+// Several messages, as that many Delivereds with Part::Whole: so many events.
+struct DeliveredRun {
+    GroupHandle handle{};
+    base::NodeId node{};
+    std::uint32_t pid = 0;
+    MessageRun messages;
+};
 struct Confchg {
     GroupHandle handle{};
     std::vector<Member> members;  // Ascending by node, then pid.
@@ -200,9 +221,32 @@ struct TotemConfchg {
 
 // Events of a session count from 1.
 struct SessionEvent {
-    std::uint64_t event = 0;
-    std::variant<Delivered, Confchg, TotemConfchg> what;
+    std::uint64_t event = 0;  // Of a run: that of its first message.
+    std::variant<Delivered, DeliveredRun, Confchg, TotemConfchg> what;
 };
+// How many events it is.
+[[nodiscard]] inline std::uint64_t events_in(const SessionEvent& event) {
+    const auto* run = std::get_if<DeliveredRun>(&event.what);
+    return run == nullptr ? 1 : run->messages.count();
+}
+// Gives each message of the run to `take`, as the SessionEvent that it would be by itself.
+template <class Take>
+void for_each_event(std::uint64_t first, const DeliveredRun& run, Take take) {
+    std::uint64_t event = first;
+    std::size_t at = 0;
+    run.messages.for_each([&](std::span<const std::byte> payload) {
+        at += kRunLengthBytes;
+        take(SessionEvent{
+            .event = event++,
+            .what = Delivered{.handle = run.handle,
+                              .node = run.node,
+                              .pid = run.pid,
+                              .part = Mcast::Part::Whole,
+                              .message_bytes = payload.size(),
+                              .payload = run.messages.bytes().slice(at, payload.size())}});
+        at += payload.size();
+    });
+}
 
 using CpgdFrame =
     std::variant<Welcome, Refused, Reply, MembershipReply, GroupsReply, Credit, SessionEvent>;
@@ -215,11 +259,28 @@ using CpgdFrame =
 [[nodiscard]] base::Expected<CpgdFrame, FrameError> decode_cpgd_frame(const base::Buffer& frame);
 [[nodiscard]] base::Buffer encode_header(const ClientFrame& frame);
 [[nodiscard]] base::Buffer encode_header(const CpgdFrame& frame);
+[[nodiscard]] base::Buffer payload_of(const CpgdFrame& frame);
 // The header of a Mcast whose payload of so many bytes lies elsewhere: mcast.payload does not
 // count.
 inline constexpr std::size_t kMcastHeaderBytes = 24;
 void encode_mcast_header(const Mcast& mcast, std::size_t payload_bytes,
                          std::span<std::byte, kMcastHeaderBytes> out);
+// The header of a McastRun, whose messages follow.
+inline constexpr std::size_t kMcastRunHeaderBytes = 15;
+void encode_run_header(std::uint64_t number, GroupHandle handle, bool safe,
+                       std::span<std::byte, kMcastRunHeaderBytes> out);
+// What stands before the messages of a DeliveredRun; nothing: it is no such frame, or not so much
+// of it is there. For who reads the messages of a run before it has come whole.
+inline constexpr std::size_t kDeliveredRunHeaderBytes = 22;
+struct DeliveredRunHeader {
+    std::uint64_t event = 0;
+    GroupHandle handle{};
+    base::NodeId node{};
+    std::uint32_t pid = 0;
+};
+[[nodiscard]] bool begins_delivered_run(std::span<const std::byte> frame);
+[[nodiscard]] std::optional<DeliveredRunHeader> delivered_run_header(
+    std::span<const std::byte> frame);
 [[nodiscard]] base::Buffer encode(const ClientFrame& frame);
 [[nodiscard]] base::Buffer encode(const CpgdFrame& frame);
 

@@ -77,6 +77,16 @@ Mcast read_mcast(FrameReader& reader) {
     return mcast;
 }
 
+McastRun read_mcast_run(FrameReader& reader) {
+    McastRun run;
+    run.number = reader.read<std::uint64_t>();
+    run.handle = GroupHandle{reader.read<std::uint32_t>()};
+    run.safe = reader.read_bool();
+    run.messages = read_run(reader);
+    if (run.number == 0) reader.refuse(FrameError::OutOfRange);
+    return run;
+}
+
 ClientFrame read_frame(FrameReader& reader, FrameType type) {
     switch (type) {
         case FrameType::Hello:
@@ -93,6 +103,8 @@ ClientFrame read_frame(FrameReader& reader, FrameType type) {
             return read_groups_get(reader);
         case FrameType::Mcast:
             return read_mcast(reader);
+        case FrameType::McastRun:
+            return read_mcast_run(reader);
         case FrameType::EventAck:
             return EventAck{.event = reader.read<std::uint64_t>()};
         case FrameType::Goodbye:
@@ -156,6 +168,12 @@ void write(FrameWriter& writer, const Mcast& mcast) {
     writer.write_bytes(header);
 }
 
+void write(FrameWriter& writer, const McastRun& run) {
+    std::array<std::byte, kMcastRunHeaderBytes> header;
+    encode_run_header(run.number, run.handle, run.safe, header);
+    writer.write_bytes(header);
+}
+
 void write(FrameWriter& writer, const EventAck& ack) {
     write_start(writer, FrameType::EventAck);
     writer.write(ack.event);
@@ -193,6 +211,18 @@ void encode_mcast_header(const Mcast& mcast, std::size_t payload_bytes,
     INVARIANT(writer.written() == kMcastHeaderBytes);
 }
 
+void encode_run_header(std::uint64_t number, GroupHandle handle, bool safe,
+                       std::span<std::byte, kMcastRunHeaderBytes> out) {
+    INVARIANT(number > 0);
+    base::ByteWriter writer(out);
+    writer.write(static_cast<std::uint8_t>(FrameType::McastRun));
+    writer.write(static_cast<std::uint8_t>(kCpgApiVersion));
+    writer.write(number);
+    writer.write(handle.value());
+    writer.write(static_cast<std::uint8_t>(safe ? 1 : 0));
+    INVARIANT(writer.written() == kMcastRunHeaderBytes);
+}
+
 base::Buffer encode_header(const ClientFrame& frame) {
     const bool is_mcast = std::holds_alternative<Mcast>(frame);
     FrameWriter writer(is_mcast ? kMcastHeaderBytes : kSmallFrameBytes);
@@ -201,8 +231,11 @@ base::Buffer encode_header(const ClientFrame& frame) {
 }
 
 base::Buffer encode(const ClientFrame& frame) {
-    const auto* mcast = std::get_if<Mcast>(&frame);
-    return mcast == nullptr ? encode_header(frame) : joined(encode_header(frame), mcast->payload);
+    if (const auto* mcast = std::get_if<Mcast>(&frame))
+        return joined(encode_header(frame), mcast->payload);
+    if (const auto* run = std::get_if<McastRun>(&frame))
+        return joined(encode_header(frame), run->messages.bytes());
+    return encode_header(frame);
 }
 
 }  // namespace protocol::cpg

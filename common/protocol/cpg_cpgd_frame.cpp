@@ -88,6 +88,15 @@ Delivered read_delivered(FrameReader& reader) {
     return delivered;
 }
 
+DeliveredRun read_delivered_run(FrameReader& reader) {
+    DeliveredRun run;
+    run.handle = GroupHandle{reader.read<std::uint32_t>()};
+    run.node = reader.read_node();
+    run.pid = reader.read<std::uint32_t>();
+    run.messages = read_run(reader);
+    return run;
+}
+
 Confchg read_confchg(FrameReader& reader) {
     Confchg confchg;
     confchg.handle = GroupHandle{reader.read<std::uint32_t>()};
@@ -135,6 +144,8 @@ CpgdFrame read_frame(FrameReader& reader, FrameType type) {
             return read_credit(reader);
         case FrameType::Delivered:
             return read_event(reader, read_delivered);
+        case FrameType::DeliveredRun:
+            return read_event(reader, read_delivered_run);
         case FrameType::Confchg:
             return read_event(reader, read_confchg);
         case FrameType::TotemConfchg:
@@ -204,6 +215,16 @@ void write_event(FrameWriter& writer, std::uint64_t event, const Delivered& deli
     INVARIANT(writer.written() == kDeliveredHeaderBytes);
 }
 
+void write_event(FrameWriter& writer, std::uint64_t event, const DeliveredRun& run) {
+    INVARIANT(run.messages.count() > 0);
+    write_start(writer, FrameType::DeliveredRun);
+    writer.write(event);
+    writer.write(run.handle.value());
+    writer.write_node(run.node);
+    writer.write(run.pid);
+    INVARIANT(writer.written() == kDeliveredRunHeaderBytes);
+}
+
 void write_event(FrameWriter& writer, std::uint64_t event, const Confchg& confchg) {
     write_start(writer, FrameType::Confchg);
     writer.write(event);
@@ -230,11 +251,6 @@ void write(FrameWriter& writer, const SessionEvent& event) {
     std::visit([&](const auto& what) { write_event(writer, event.event, what); }, event.what);
 }
 
-const Delivered* delivered_of(const CpgdFrame& frame) {
-    const auto* event = std::get_if<SessionEvent>(&frame);
-    return event == nullptr ? nullptr : std::get_if<Delivered>(&event->what);
-}
-
 }  // namespace
 
 base::Expected<CpgdFrame, FrameError> decode_cpgd_frame(const base::Buffer& frame) {
@@ -248,17 +264,39 @@ base::Expected<CpgdFrame, FrameError> decode_cpgd_frame(const base::Buffer& fram
     return decoded;
 }
 
+base::Buffer payload_of(const CpgdFrame& frame) {
+    const auto* event = std::get_if<SessionEvent>(&frame);
+    if (event == nullptr) return {};
+    if (const auto* delivered = std::get_if<Delivered>(&event->what)) return delivered->payload;
+    const auto* run = std::get_if<DeliveredRun>(&event->what);
+    return run == nullptr ? base::Buffer{} : run->messages.bytes();
+}
+
 base::Buffer encode_header(const CpgdFrame& frame) {
-    const bool is_delivered = delivered_of(frame) != nullptr;
-    FrameWriter writer(is_delivered ? kDeliveredHeaderBytes : kSmallFrameBytes);
+    FrameWriter writer(kSmallFrameBytes);
     std::visit([&](const auto& what) { write(writer, what); }, frame);
     return std::move(writer).finish();
 }
 
 base::Buffer encode(const CpgdFrame& frame) {
-    const Delivered* delivered = delivered_of(frame);
-    const base::Buffer head = encode_header(frame);
-    return delivered == nullptr ? head : joined(head, delivered->payload);
+    return joined(encode_header(frame), payload_of(frame));
+}
+
+bool begins_delivered_run(std::span<const std::byte> frame) {
+    return frame.size() >= 2 && frame[0] == static_cast<std::byte>(FrameType::DeliveredRun) &&
+           frame[1] == static_cast<std::byte>(kCpgApiVersion);
+}
+
+std::optional<DeliveredRunHeader> delivered_run_header(std::span<const std::byte> frame) {
+    if (!begins_delivered_run(frame) || frame.size() < kDeliveredRunHeaderBytes)
+        return std::nullopt;
+    base::ByteReader reader(frame.subspan(2));
+    DeliveredRunHeader header;
+    header.event = reader.read<std::uint64_t>();
+    header.handle = GroupHandle{reader.read<std::uint32_t>()};
+    header.node = base::NodeId{reader.read<std::uint32_t>()};
+    header.pid = reader.read<std::uint32_t>();
+    return header;
 }
 
 }  // namespace protocol::cpg

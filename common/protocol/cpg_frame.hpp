@@ -21,6 +21,7 @@ enum class FrameType : std::uint8_t {
     EventAck = 0x07,
     Goodbye = 0x08,
     EventsHere = 0x09,
+    McastRun = 0x0a,
 
     Welcome = 0x81,
     Refused = 0x82,
@@ -30,7 +31,8 @@ enum class FrameType : std::uint8_t {
     Credit = 0x86,
     Delivered = 0x87,
     Confchg = 0x88,
-    TotemConfchg = 0x89
+    TotemConfchg = 0x89,
+    DeliveredRun = 0x8a
 };
 
 inline constexpr std::size_t kMemberBytes = 9;
@@ -45,6 +47,13 @@ inline void write_start(FrameWriter& writer, FrameType type) {
 inline bool is_part(Mcast::Part part, std::uint64_t message_bytes, std::size_t payload_bytes) {
     if (payload_bytes > kPartBytesMax || payload_bytes > message_bytes) return false;
     return part != Mcast::Part::Whole || message_bytes == payload_bytes;
+}
+
+inline MessageRun read_run(FrameReader& reader) {
+    auto run = MessageRun::parse(reader.read_rest());
+    if (run) return *std::move(run);
+    reader.refuse(run.error());
+    return {};
 }
 
 inline bool ascend(const std::vector<Member>& members) {

@@ -31,7 +31,7 @@ Connection::Connection(os::UniqueFd socket, Side side, const Limits& limits)
       outgoing_(limits.queue_bytes_max) {
     handshake_.push_raw(encode_greeting());
     // The listening side first looks at what the peer is: it gets READY or ERROR.
-    if (side_ == Side::Connecting) handshake_.push_raw(encode_ready(side_));
+    if (side_ == Side::Connecting) handshake_.push_raw(encode_ready(side_, limits_.features));
 }
 
 base::Expected<bool, ConnectionError> Connection::receive(
@@ -74,7 +74,8 @@ base::Expected<std::optional<base::Buffer>, ConnectionError> Connection::next_me
             case Incoming::Found::Message:
                 return body;
             case Incoming::Found::PeerReady:
-                if (side_ == Side::Listening) handshake_.push_raw(encode_ready(side_));
+                if (side_ == Side::Listening)
+                    handshake_.push_raw(encode_ready(side_, limits_.features));
                 break;
             case Incoming::Found::PeerPing:
                 // A peer that asks and never reads must not make the queue grow.

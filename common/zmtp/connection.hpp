@@ -35,6 +35,7 @@ struct Limits {
     std::size_t queue_bytes_max = std::size_t{16} << 20u;  // Not yet written; send() refuses above.
     std::size_t read_bytes = std::size_t{256} << 10u;      // Read in one call.
     std::size_t kept_bytes = 0;  // Of the memory of a long message, for the next one.
+    std::uint32_t features = 0;  // What we say that we take (encode_ready()).
 };
 
 enum class ConnectionError : std::uint8_t {
@@ -54,6 +55,9 @@ class Connection {
     // The handshake is done; send() before that is queued.
     [[nodiscard]] bool is_ready() const { return incoming_.is_ready(); }
 
+    // What the peer says that it takes (encode_ready()); 0 until is_ready().
+    [[nodiscard]] std::uint32_t peer_features() const { return incoming_.peer_features(); }
+
     // Reads what is there, up to one Limits::read_bytes a call, and gives each whole message to
     // `message`, in order. The Buffers share the read memory. Returns false when nothing was left
     // to read. After an error the connection is dead. `message` must not destroy the connection.
@@ -66,6 +70,10 @@ class Connection {
     // … and the next whole message of what was read; nothing: read more first. Handshake and PING
     // are answered here: flush() after it when wants_write().
     base::Expected<std::optional<base::Buffer>, ConnectionError> next_message();
+
+    // After next_message() gave nothing: what is there of the next one. The bytes stay until the
+    // next call of either.
+    [[nodiscard]] std::span<const std::byte> begun_message() { return incoming_.begun_message(); }
 
     // Queues one message of `head` and then `body` (small ones are copied, the body of a large one
     // is not). False: the queue is full and nothing was taken. Call flush() once a turn of the

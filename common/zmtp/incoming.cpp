@@ -77,12 +77,20 @@ base::Expected<Incoming::Found, WireError> Incoming::next(base::Buffer& body) {
     }
 }
 
+std::span<const std::byte> Incoming::begun_message() {
+    if (!ready_) return {};
+    const auto head = decode_frame_head(waiting(), message_bytes_max_);
+    if (!head || !*head || (*head)->is_command) return {};
+    return waiting().subspan((*head)->head_bytes);
+}
+
 base::Expected<Incoming::Found, WireError> Incoming::command(const base::Buffer& bytes,
                                                              base::Buffer& body) {
     const auto command = decode_command(bytes.bytes(), self_);
     if (!command) return base::fail(command.error());
-    if (std::holds_alternative<Ready>(*command)) {
+    if (const auto* ready = std::get_if<Ready>(&*command)) {
         if (std::exchange(ready_, true)) return base::fail(WireError::Command);
+        peer_features_ = ready->features;
         return Found::PeerReady;
     }
     if (const auto* error = std::get_if<Error>(&*command)) {

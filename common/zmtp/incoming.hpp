@@ -41,6 +41,12 @@ class Incoming {
 
     // The peer's READY came.
     [[nodiscard]] bool is_ready() const { return ready_; }
+    // What is there of the body of a message that next() did not find whole yet; maybe nothing.
+    // The bytes stay until room() or next() is called.
+    [[nodiscard]] std::span<const std::byte> begun_message();
+
+    // What it said there of itself.
+    [[nodiscard]] std::uint32_t peer_features() const { return peer_features_; }
     // Bytes that were read and are no message yet.
     [[nodiscard]] std::size_t waiting_bytes() const { return filled_ - parsed_; }
 
@@ -62,6 +68,7 @@ class Incoming {
     std::size_t wanted_ = 1;  // Bytes from parsed_ on that the next item needs, as far as known.
     bool greeted_ = false;
     bool ready_ = false;
+    std::uint32_t peer_features_ = 0;
 };
 
 }  // namespace zmtp

@@ -154,6 +154,11 @@ void Server::flush() {
     }
 }
 
+std::uint32_t Server::peer_features(ServerConnectionId connection) const {
+    const auto found = peers_.find(connection);
+    return found == peers_.end() ? 0 : found->second.connection.peer_features();
+}
+
 std::size_t Server::queued_bytes(ServerConnectionId connection) const {
     const auto found = peers_.find(connection);
     return found == peers_.end() ? 0 : found->second.connection.queued_bytes();

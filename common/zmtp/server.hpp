@@ -62,6 +62,8 @@ class Server {
     // Writes what was sent. Call it at the end of the turn, after all that may send.
     void flush();
 
+    // Of the connection's peer, once a message of it came; 0 when the connection is gone.
+    [[nodiscard]] std::uint32_t peer_features(ServerConnectionId connection) const;
     [[nodiscard]] std::size_t queued_bytes(ServerConnectionId connection) const;
     [[nodiscard]] std::size_t connections() const { return peers_.size(); }
     // Closed at accept, or with a message begun, because of the bounds above.

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <cctype>
+#include <charconv>
+#include <system_error>
 
 #include "common/base/invariant.hpp"
 
@@ -12,6 +14,7 @@ constexpr std::size_t kSignatureBytes = 10;
 constexpr std::size_t kMechanismAt = 12;
 constexpr std::size_t kMechanismBytes = 20;
 constexpr std::string_view kMechanism = "NULL";
+constexpr std::string_view kFeatures = "X-Halo-Features";  // A decimal number.
 
 constexpr unsigned kMoreFlag = 0x01;
 constexpr unsigned kLongFlag = 0x02;
@@ -87,16 +90,26 @@ std::optional<Property> take_property(std::span<const std::byte>& bytes) {
     return Property{.name = text_of(*name), .value = text_of(*value)};
 }
 
+// What is no number says nothing.
+std::uint32_t number_in(std::string_view text) {
+    std::uint32_t number = 0;
+    const char* const end = text.data() + text.size();
+    const auto read = std::from_chars(text.data(), end, number);
+    return read.ec == std::errc{} && read.ptr == end ? number : 0;
+}
+
 base::Expected<Command, WireError> decode_ready(std::span<const std::byte> properties, Side self) {
     const std::string_view expected = self == Side::Listening ? "DEALER" : "ROUTER";
     bool is_expected = false;
+    Ready ready;
     while (!properties.empty()) {
         const auto property = take_property(properties);
         if (!property) return base::fail(WireError::Command);
         if (same_name(property->name, "Socket-Type")) is_expected = property->value == expected;
+        if (same_name(property->name, kFeatures)) ready.features = number_in(property->value);
     }
     if (!is_expected) return base::fail(WireError::SocketType);
-    return Ready{};
+    return ready;
 }
 
 }  // namespace
@@ -179,18 +192,25 @@ std::size_t encode_message_head(std::size_t body_bytes, std::byte* out) {
         out[1] = static_cast<std::byte>(body_bytes);
         return 2;
     }
+    encode_long_message_head(body_bytes,
+                             std::span<std::byte, kFrameHeadBytesMax>(out, kFrameHeadBytesMax));
+    return kFrameHeadBytesMax;
+}
+
+void encode_long_message_head(std::size_t body_bytes,
+                              std::span<std::byte, kFrameHeadBytesMax> out) {
     out[0] = static_cast<std::byte>(kLongFlag);
     for (std::size_t i = 0; i < 8; ++i) {
         out[8 - i] = static_cast<std::byte>(std::uint64_t{body_bytes} >> (8 * i));
     }
-    return kFrameHeadBytesMax;
 }
 
-std::vector<std::byte> encode_ready(Side self) {
+std::vector<std::byte> encode_ready(Side self, std::uint32_t features) {
     std::vector<std::byte> body;
     append_name(body, "READY");
     append_property(body, "Socket-Type", self == Side::Listening ? "ROUTER" : "DEALER");
     append_property(body, "Identity", "");
+    if (features != 0) append_property(body, kFeatures, std::to_string(features));
     return framed(std::move(body));
 }
 

@@ -53,13 +53,19 @@ struct FrameHead {
     std::span<const std::byte> bytes, std::size_t message_bytes_max);
 // Writes the head of a message and gives its length. Needs kFrameHeadBytesMax bytes of room.
 [[nodiscard]] std::size_t encode_message_head(std::size_t body_bytes, std::byte* out);
+// The same in the form that any length has, so that it can be put right when more is added.
+void encode_long_message_head(std::size_t body_bytes, std::span<std::byte, kFrameHeadBytesMax> out);
 
 // Commands, whole with their frame heads.
-[[nodiscard]] std::vector<std::byte> encode_ready(Side self);
+// `features`: bits that the programs at both ends give a meaning, so that builds of different age
+// find out what the other one takes. In a property of ours, that others skip; 0: without it.
+[[nodiscard]] std::vector<std::byte> encode_ready(Side self, std::uint32_t features = 0);
 [[nodiscard]] std::vector<std::byte> encode_pong(std::span<const std::byte> context);
 [[nodiscard]] std::vector<std::byte> encode_error(std::string_view reason);
 
-struct Ready {};
+struct Ready {
+    std::uint32_t features = 0;
+};
 struct Ping {
     std::span<const std::byte> context;  // As long as the bytes it was decoded from.
 };

@@ -23,8 +23,7 @@ struct SessionLimits {
 };
 
 struct ClientSession {
-    using What =
-        std::variant<protocol::cpg::Delivered, protocol::cpg::Confchg, protocol::cpg::TotemConfchg>;
+    using What = decltype(protocol::cpg::SessionEvent::what);
 
     // A join or leave that is not in the order yet.
     struct Request {
@@ -34,7 +33,7 @@ struct ClientSession {
     };
     struct QueuedEvent {
         protocol::cpg::SessionEvent event;
-        std::size_t bytes = 0;  // What it counts.
+        std::size_t bytes = 0;  // What it counts; of a run, what is not acknowledged of it.
         std::size_t held = 0;   // Memory that it keeps alive and none before it does.
     };
 
@@ -48,6 +47,7 @@ struct ClientSession {
 
     std::optional<ConnectionId> requests;  // Where frames come from and answers go.
     std::optional<ConnectionId> events;    // Where events go; the same one or another.
+    bool takes_runs = false;               // That one.
     std::optional<base::Instant> orphaned_until;
     bool is_awaited = false;  // Of a former life; has not come back and said what it has had.
 

@@ -95,6 +95,7 @@ class Core {
         std::uint32_t kernel_pid = 0;
         SessionId fresh_session{};
         SessionId session{};  // 0: not yet.
+        bool takes_runs = false;
     };
     // What the sessions of one user come to.
     struct User {
@@ -161,6 +162,9 @@ class Core {
     void apply(Context& context, base::NodeId sender, const Leave& leave);
     void apply(Context& context, base::NodeId sender, const End& end);
     void apply(Context& context, base::NodeId sender, const Mcast& mcast);
+    void apply(Context& context, base::NodeId sender, const McastRun& run);
+    // What came back to its sender's session is not outstanding any more.
+    void take_back(base::NodeId sender, SessionId session, std::uint64_t last, std::size_t cost);
     void apply(Context& context, base::NodeId sender, const Flow& flow);
     void apply(Context& context, base::NodeId sender, const Marker& marker);
     void apply(Context& context, base::NodeId sender, const State& state);
@@ -175,6 +179,8 @@ class Core {
                CsError error);
     void send_event(Context& context, ClientSession& session, ClientSession::What what,
                     std::size_t held = 0);
+    void send_queued(Context& context, const ClientSession& session,
+                     const protocol::cpg::SessionEvent& event);
     [[nodiscard]] ClientSession* client_of(base::NodeId sender, SessionId session);
 
     // core_client.cpp
@@ -206,6 +212,16 @@ class Core {
                const protocol::cpg::GroupsGet& get);
     void serve(Context& context, ConnectionId connection, ClientSession& session,
                const protocol::cpg::Mcast& mcast);
+    void serve(Context& context, ConnectionId connection, ClientSession& session,
+               const protocol::cpg::McastRun& run);
+    // One or more multicasts from `number` on. False: the client broke the rules.
+    struct Sent {
+        std::uint64_t number = 0;
+        std::size_t count = 0;
+        std::size_t payload_bytes = 0;
+        bool is_inside_message = false;  // After it.
+    };
+    bool take_in(ClientSession& session, const Sent& sent);
     void serve(Context& context, ConnectionId connection, ClientSession& session,
                const protocol::cpg::EventAck& ack);
     void serve(Context& context, ConnectionId connection, ClientSession& session,

@@ -41,6 +41,7 @@ void Core::on(Context& context, const ClientSent& sent) {
             sent.frame);
         return;
     }
+    found->second.takes_runs = sent.takes_runs;
     const auto* hello = std::get_if<api::Hello>(&sent.frame);
     const auto* here = std::get_if<api::EventsHere>(&sent.frame);
     if (hello == nullptr && here == nullptr) {
@@ -128,6 +129,7 @@ void Core::greet(Context& context, ConnectionId id, const api::Hello& hello) {
     welcome(context, *session, resumed, id);
     if (hello.separate_events) return;
     session->events = id;
+    session->takes_runs = connection.takes_runs;
     resend_events(context, *session);
 }
 
@@ -142,6 +144,7 @@ void Core::greet(Context& context, ConnectionId id, const api::EventsHere& here)
     close(context, session->events);
     connection.session = session->id;
     session->events = id;
+    session->takes_runs = connection.takes_runs;
     welcome(context, *session, true, id);
     resend_events(context, *session);
 }
@@ -162,8 +165,7 @@ void Core::welcome(Context& context, ClientSession& session, bool resumed,
 void Core::resend_events(Context& context, ClientSession& session) {
     session.is_awaited = false;
     for (const auto& queued : session.queue) {
-        context.actions.emplace_back(
-            SendToClient{.connection = *session.events, .frame = queued.event});
+        send_queued(context, session, queued.event);
     }
     look_at_queue(context, session);
 }
@@ -299,31 +301,37 @@ void Core::serve(Context& context, ConnectionId, ClientSession& session, const a
     append(session, Leave{.session = session.id, .request = leave.request, .handle = leave.handle});
 }
 
-void Core::serve(Context& context, ConnectionId connection, ClientSession& session,
-                 const api::Mcast& mcast) {
-    if (mcast.number <= session.received) return;  // We had it before the client came back.
-    const std::size_t cost = mcast_cost(mcast.payload.size());
+bool Core::take_in(ClientSession& session, const Sent& sent) {
+    const std::size_t cost = sent.payload_bytes + sent.count * api::kMcastCostBytes;
     session.since_stop_bytes += session.told_stop ? cost : 0;
     // One message longer than the window may come when nothing is outstanding.
     const std::size_t bound = config_.session.window_bytes + mcast_cost(api::kPartBytesMax);
-    const bool is_in_order = mcast.number == session.received + 1;
+    const bool is_in_order = sent.number == session.received + 1;
     User& user = users_[session.uid];
     if (!is_in_order || session.outstanding_bytes + cost > bound ||
         user.outstanding_bytes + cost > kUserBoundTimes * config_.user_window_bytes + bound ||
-        session.since_stop_bytes > bound + kMessageThroughStopMax) {
-        break_off(context, connection);
-        return;
-    }
-    using Part = api::Mcast::Part;
-    const bool is_open = mcast.part == Part::First || mcast.part == Part::Middle;
-    const bool is_inside = is_open && mcast.message_bytes <= kMessageThroughStopMax;
-    if (is_inside != session.is_inside_message) is_window_due_ = true;
-    session.is_inside_message = is_inside;
-    session.received = mcast.number;
+        session.since_stop_bytes > bound + kMessageThroughStopMax)
+        return false;
+    if (sent.is_inside_message != session.is_inside_message) is_window_due_ = true;
+    session.is_inside_message = sent.is_inside_message;
+    session.received += sent.count;
     session.outstanding_bytes += cost;
     user.outstanding_bytes += cost;
-    ++counters_.multicasts;
-    counters_.multicast_bytes += mcast.payload.size();
+    counters_.multicasts += sent.count;
+    counters_.multicast_bytes += sent.payload_bytes;
+    return true;
+}
+
+void Core::serve(Context& context, ConnectionId connection, ClientSession& session,
+                 const api::Mcast& mcast) {
+    if (mcast.number <= session.received) return;  // We had it before the client came back.
+    using Part = api::Mcast::Part;
+    const bool is_open = mcast.part == Part::First || mcast.part == Part::Middle;
+    const Sent sent{.number = mcast.number,
+                    .count = 1,
+                    .payload_bytes = mcast.payload.size(),
+                    .is_inside_message = is_open && mcast.message_bytes <= kMessageThroughStopMax};
+    if (!take_in(session, sent)) return break_off(context, connection);
     append(session,
            Mcast{.session = session.id,
                  .number = mcast.number,
@@ -332,6 +340,22 @@ void Core::serve(Context& context, ConnectionId connection, ClientSession& sessi
                  .message_bytes = mcast.message_bytes,
                  .payload = mcast.payload},
            mcast.safe);
+}
+
+void Core::serve(Context& context, ConnectionId connection, ClientSession& session,
+                 const api::McastRun& run) {
+    // Of what it says again, we may have had a part.
+    const std::uint64_t had = run.number > session.received ? 0 : session.received - run.number + 1;
+    if (had >= run.messages.count()) return;
+    const api::MessageRun fresh = run.messages.without_first(had);
+    const Sent sent{
+        .number = run.number + had, .count = fresh.count(), .payload_bytes = fresh.payload_bytes()};
+    if (!take_in(session, sent)) return break_off(context, connection);
+    append(
+        session,
+        McastRun{
+            .session = session.id, .number = sent.number, .handle = run.handle, .messages = fresh},
+        run.safe);
 }
 
 void Core::serve(Context& context, ConnectionId, ClientSession& session,

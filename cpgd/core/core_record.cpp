@@ -10,6 +10,7 @@ namespace {
 
 using protocol::cpg::Confchg;
 using protocol::cpg::Delivered;
+using protocol::cpg::DeliveredRun;
 using protocol::cpg::Member;
 using protocol::cpg::Reason;
 using protocol::cpg::TotemConfchg;
@@ -26,6 +27,13 @@ std::vector<Member> with_reason(const std::vector<Address>& addresses, Reason re
     return members;
 }
 
+McastRun without_first(const McastRun& run, std::uint64_t count) {
+    return {.session = run.session,
+            .number = run.number + count,
+            .handle = run.handle,
+            .messages = run.messages.without_first(count)};
+}
+
 }  // namespace
 
 ClientSession* Core::client_of(base::NodeId sender, SessionId session) {
@@ -38,11 +46,23 @@ void Core::send_event(Context& context, ClientSession& session, ClientSession::W
                       std::size_t held) {
     if (session.ending) return;
     const auto& event = session.push(std::move(what), held);
-    ++counters_.events;
-    if (session.events) {
-        context.actions.emplace_back(SendToClient{.connection = *session.events, .frame = event});
-    }
+    counters_.events += events_in(event);
+    if (session.events) send_queued(context, session, event);
     look_at_queue(context, session);
+}
+
+// Needs: the session has a connection for events.
+void Core::send_queued(Context& context, const ClientSession& session,
+                       const protocol::cpg::SessionEvent& event) {
+    const auto send = [&](protocol::cpg::SessionEvent frame) {
+        context.actions.emplace_back(
+            SendToClient{.connection = *session.events, .frame = std::move(frame)});
+    };
+    const auto* run = std::get_if<DeliveredRun>(&event.what);
+    if (run == nullptr || session.takes_runs) return send(event);
+    for_each_event(event.event, *run, [&](const protocol::cpg::SessionEvent& one) {
+        if (one.event > session.acknowledged) send(one);
+    });
 }
 
 void Core::reply(Context& context, const ClientSession& session, std::uint32_t request,
@@ -176,6 +196,58 @@ void Core::apply(Context& context, base::NodeId sender, const End& end) {
     is_flow_due_ = true;
 }
 
+void Core::take_back(base::NodeId sender, SessionId session, std::uint64_t last, std::size_t cost) {
+    ClientSession* client = client_of(sender, session);
+    if (client == nullptr) return;
+    if (last > client->received) {
+        client->received = last;  // Received in the former life.
+        return;
+    }
+    INVARIANT(client->outstanding_bytes >= cost);
+    client->outstanding_bytes -= cost;
+    client->uncredited_bytes += cost;
+}
+
+// As its messages one by one.
+void Core::apply(Context& context, base::NodeId sender, const McastRun& run) {
+    Session* session = groups_.find({sender, run.session});
+    const std::uint64_t last = run.number + run.messages.count() - 1;
+    if (session == nullptr || last <= session->number) {
+        counters_.repeats_dropped += run.messages.count();
+        return;
+    }
+    if (run.number <= session->number) {
+        const std::uint64_t repeated = session->number - run.number + 1;
+        counters_.repeats_dropped += repeated;
+        return apply(context, sender, without_first(run, repeated));
+    }
+    // A part was received in this life, the rest in the former one.
+    const ClientSession* client = client_of(sender, run.session);
+    if (client != nullptr && run.number <= client->received && client->received < last) {
+        const std::uint64_t received = client->received - run.number + 1;
+        McastRun first = run;
+        first.messages = run.messages.first(received);
+        apply(context, sender, first);
+        return apply(context, sender, without_first(run, received));
+    }
+
+    session->number = last;
+    take_back(sender, run.session, last,
+              run.messages.payload_bytes() + run.messages.count() * protocol::cpg::kMcastCostBytes);
+    const auto handle = session->handles.find(run.handle);
+    if (handle == session->handles.end()) return;
+    const Group& group = groups_.at(handle->second);
+    const std::uint32_t pid = session->pid;
+    for (auto member = group.members.lower_bound(Address{self_, 0});
+         member != group.members.end() && member->first.node == self_; ++member) {
+        send_event(context, clients_.at(member->second.session),
+                   DeliveredRun{.handle = member->second.handle,
+                                .node = sender,
+                                .pid = pid,
+                                .messages = run.messages});
+    }
+}
+
 void Core::apply(Context& context, base::NodeId sender, const Mcast& mcast) {
     Session* session = groups_.find({sender, mcast.session});
     if (session == nullptr || mcast.number <= session->number) {
@@ -183,16 +255,7 @@ void Core::apply(Context& context, base::NodeId sender, const Mcast& mcast) {
         return;
     }
     session->number = mcast.number;
-    if (ClientSession* client = client_of(sender, mcast.session)) {
-        const std::size_t cost = mcast_cost(mcast.payload.size());
-        if (mcast.number > client->received) {
-            client->received = mcast.number;  // Received in the former life.
-        } else {
-            INVARIANT(client->outstanding_bytes >= cost);
-            client->outstanding_bytes -= cost;
-            client->uncredited_bytes += cost;
-        }
-    }
+    take_back(sender, mcast.session, mcast.number, mcast_cost(mcast.payload.size()));
 
     const auto handle = session->handles.find(mcast.handle);
     if (handle == session->handles.end()) return;  // Sent without a join: OK, and to nobody.

@@ -39,6 +39,7 @@ struct ClientConnected {
 struct ClientSent {
     ConnectionId connection{};
     protocol::cpg::ClientFrame frame;
+    bool takes_runs = false;  // The connection does. Counts in its first frame.
 };
 struct ClientGone {
     ConnectionId connection{};

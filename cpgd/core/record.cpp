@@ -24,7 +24,8 @@ enum class Type : std::uint8_t {
     State = 8
 };
 
-constexpr std::size_t kFixedBytesMax = 40;  // The longest record without its texts and payload.
+constexpr std::size_t kFixedBytesMax = 40;    // The longest record without its texts and payload.
+constexpr std::size_t kWholeMcastBytes = 26;  // In front of the payload of a whole message.
 constexpr std::size_t kSessionBytesMin = 28;
 constexpr std::size_t kHandleBytesMin = 6;
 constexpr std::size_t kTextBytesMin = 2;
@@ -109,6 +110,69 @@ Mcast read_mcast(FrameReader& reader) {
     if (mcast.part == Part::Whole) mcast.message_bytes = length;
     if (!reader.error() && !in_range(mcast)) reader.refuse(FrameError::OutOfRange);
     return mcast;
+}
+
+// What stands in front of a whole message in a batch.
+struct McastHead {
+    SessionId session{};
+    std::uint64_t number = 0;
+    GroupHandle handle{};
+    std::size_t payload_bytes = 0;
+};
+
+// Of a Mcast that could be one of a run, and is all there; else nothing.
+std::optional<McastHead> head_in_run(std::span<const std::byte> bytes) {
+    if (bytes.size() < kWholeMcastBytes) return std::nullopt;
+    base::ByteReader reader(bytes);
+    const auto type = static_cast<Type>(reader.read<std::uint8_t>());
+    if (type != Type::Mcast) return std::nullopt;
+    McastHead head;
+    head.session = SessionId{reader.read<std::uint64_t>()};
+    head.number = reader.read<std::uint64_t>();
+    head.handle = GroupHandle{reader.read<std::uint32_t>()};
+    const auto part = static_cast<Part>(reader.read<std::uint8_t>());
+    head.payload_bytes = reader.read<std::uint32_t>();
+    const bool is_good = head.session != SessionId{} && head.number > 0 && part == Part::Whole &&
+                         head.payload_bytes <= protocol::cpg::kRunPayloadMax &&
+                         head.payload_bytes <= bytes.size() - kWholeMcastBytes;
+    return is_good ? std::optional(head) : std::nullopt;
+}
+
+// The whole messages that follow each other here; nothing when they are fewer than two.
+std::optional<McastRun> read_run(FrameReader& reader) {
+    const std::span<const std::byte> bytes = reader.rest();
+    const auto first = head_in_run(bytes);
+    if (!first) return std::nullopt;
+    std::size_t count = 0;
+    std::size_t run_bytes = 0;
+    std::size_t end = 0;
+    for (auto next = first; next; next = head_in_run(bytes.subspan(end))) {
+        const bool follows = next->session == first->session && next->handle == first->handle &&
+                             next->number == first->number + count;
+        const std::size_t more = protocol::cpg::kRunLengthBytes + next->payload_bytes;
+        if (!follows || run_bytes + more > protocol::cpg::kRunBytesMax) break;
+        run_bytes += more;
+        end += kWholeMcastBytes + next->payload_bytes;
+        if (++count == protocol::cpg::kRunMessagesMax) break;
+    }
+    if (count < 2) return std::nullopt;
+
+    base::MutableBuffer messages(run_bytes);
+    std::byte* to = messages.data();
+    for (std::size_t at = 0; at < end;) {
+        const std::size_t length =
+            base::ByteReader(bytes.subspan(at + kWholeMcastBytes - 4)).read<std::uint32_t>();
+        protocol::cpg::write_run_length(length, to);
+        std::memcpy(to + protocol::cpg::kRunLengthBytes, bytes.data() + at + kWholeMcastBytes,
+                    length);
+        to += protocol::cpg::kRunLengthBytes + length;
+        at += kWholeMcastBytes + length;
+    }
+    reader.skip(end);
+    return McastRun{.session = first->session,
+                    .number = first->number,
+                    .handle = first->handle,
+                    .messages = protocol::cpg::MessageRun(std::move(messages).freeze(), count)};
 }
 
 Flow read_flow(FrameReader& reader) {
@@ -235,6 +299,21 @@ void write(FrameWriter& writer, const Mcast& mcast) {
     writer.write_bytes(mcast.payload.bytes());
 }
 
+void write(FrameWriter& writer, const McastRun& run) {
+    INVARIANT(run.messages.count() > 0);
+    std::uint64_t number = run.number;
+    run.messages.for_each([&](std::span<const std::byte> payload) {
+        base::ByteWriter head(writer.extend(kWholeMcastBytes));
+        head.write(static_cast<std::uint8_t>(Type::Mcast));
+        head.write(run.session.value());
+        head.write(number++);
+        head.write(run.handle.value());
+        head.write(static_cast<std::uint8_t>(Part::Whole));
+        head.write(static_cast<std::uint32_t>(payload.size()));
+        writer.write_bytes(payload);
+    });
+}
+
 void write(FrameWriter& writer, const Flow& flow) {
     writer.write_enum(Type::Flow);
     writer.write_text(flow.group);
@@ -291,6 +370,9 @@ std::size_t variable_bytes(const Flow& flow) {
 std::size_t variable_bytes(const Mcast& mcast) {
     return mcast.payload.size();
 }
+std::size_t variable_bytes(const McastRun& run) {
+    return run.messages.count() * kWholeMcastBytes + run.messages.payload_bytes();
+}
 std::size_t variable_bytes(const State& state) {
     std::size_t bytes =
         17 + state.known.size() * kNodeBytes + state.had.size() * kNodeProgressBytes;
@@ -326,7 +408,11 @@ base::Expected<Batch, FrameError> decode_batch(const base::Buffer& bytes) {
     if (reader.error()) return base::fail(FrameError::Truncated);
     if (version != kBatchVersion) return base::fail(FrameError::WrongVersion);
     while (reader.remaining() > 0) {
-        batch.records.push_back(read_record(reader));
+        if (auto run = read_run(reader)) {
+            batch.records.emplace_back(*std::move(run));
+        } else {
+            batch.records.push_back(read_record(reader));
+        }
     }
     if (const auto error = reader.finish()) return base::fail(*error);
     return batch;

@@ -55,6 +55,14 @@ struct Mcast {
     std::uint64_t message_bytes = 0;
     base::Buffer payload;
 };
+// Several Mcasts with Part::Whole and numbers that go up by one, which is what they are in a batch;
+// the decoder makes one of all that follow each other, in memory of their own.
+struct McastRun {
+    SessionId session{};
+    std::uint64_t number = 0;  // Of the first.
+    GroupHandle handle{};
+    protocol::cpg::MessageRun messages;
+};
 // A member of the group on the sender's node is slow (stop), or none is any more.
 struct Flow {
     std::string group;
@@ -124,7 +132,7 @@ struct State {
     std::vector<NodeProgress> had;
 };
 
-using Record = std::variant<Open, Join, Leave, End, Mcast, Flow, Marker, State>;
+using Record = std::variant<Open, Join, Leave, End, Mcast, McastRun, Flow, Marker, State>;
 
 struct Batch {
     protocol::Incarnation incarnation{};  // Of the sender: what an earlier life left is ignored.
@@ -132,7 +140,7 @@ struct Batch {
     std::vector<Record> records;
 };
 
-// The payloads share the memory of `bytes`.
+// The payloads of Mcasts share the memory of `bytes`.
 [[nodiscard]] base::Expected<Batch, protocol::FrameError> decode_batch(const base::Buffer& bytes);
 [[nodiscard]] base::Buffer encode_batch(const Batch& batch);
 

@@ -63,6 +63,16 @@ protocol::View read_view(FrameReader& reader) {
     return view;
 }
 
+void write_event(FrameWriter& writer, const protocol::cpg::SessionEvent& event) {
+    const protocol::cpg::CpgdFrame frame{event};
+    const base::Buffer head = protocol::cpg::encode_header(frame);
+    const base::Buffer payload = protocol::cpg::payload_of(frame);
+    writer.write_count(head.size() + payload.size());
+    writer.write_bytes(head.bytes());
+    writer.write_bytes(payload.bytes());
+}
+
+// Each message is an event of its own here, also of a run.
 void write_session(FrameWriter& writer, const ClientSession& session) {
     writer.write(session.id.value());
     writer.write(session.uid);
@@ -73,15 +83,18 @@ void write_session(FrameWriter& writer, const ClientSession& session) {
     writer.write(session.sure_events.value_or(kAllSure));
     writer.write(session.next_event);
     writer.write(session.acknowledged);
-    writer.write_count(session.queue.size());
+    writer.write_count(session.next_event - 1 - session.acknowledged);
     for (const auto& queued : session.queue) {
-        const auto* delivered = std::get_if<protocol::cpg::Delivered>(&queued.event.what);
-        const base::Buffer payload = delivered == nullptr ? base::Buffer{} : delivered->payload;
-        const base::Buffer head =
-            protocol::cpg::encode_header(protocol::cpg::CpgdFrame{queued.event});
-        writer.write_count(head.size() + payload.size());
-        writer.write_bytes(head.bytes());
-        writer.write_bytes(payload.bytes());
+        const auto* run = std::get_if<protocol::cpg::DeliveredRun>(&queued.event.what);
+        if (run == nullptr) {
+            write_event(writer, queued.event);
+            continue;
+        }
+        protocol::cpg::for_each_event(queued.event.event, *run,
+                                      [&](const protocol::cpg::SessionEvent& event) {
+                                          if (event.event > session.acknowledged)
+                                              write_event(writer, event);
+                                      });
     }
 }
 

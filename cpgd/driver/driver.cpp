@@ -15,7 +15,8 @@ namespace api = protocol::cpg;
 zmtp::Limits limits_of(const cpg::Config& config) {
     return {.message_bytes_max = std::size_t{2} << 20u,
             .queue_bytes_max = 2 * config.session.hard_bytes,
-            .read_bytes = std::size_t{256} << 10u};
+            .read_bytes = std::size_t{256} << 10u,
+            .features = api::kTakesRuns};
 }
 
 cpg::ConnectionId of(zmtp::ServerConnectionId id) {
@@ -23,12 +24,6 @@ cpg::ConnectionId of(zmtp::ServerConnectionId id) {
 }
 zmtp::ServerConnectionId of(cpg::ConnectionId id) {
     return zmtp::ServerConnectionId{id.value()};
-}
-
-base::Buffer payload_of(const api::CpgdFrame& frame) {
-    const auto* event = std::get_if<api::SessionEvent>(&frame);
-    const auto* delivered = event == nullptr ? nullptr : std::get_if<api::Delivered>(&event->what);
-    return delivered == nullptr ? base::Buffer{} : delivered->payload;
 }
 
 std::size_t bytes_of(const protocol::Event& event) {
@@ -129,7 +124,7 @@ void Driver::carry_out() {
     for (cpg::Action& action : actions) {
         if (auto* send = std::get_if<cpg::SendToClient>(&action)) {
             const bool taken = clients_->send(of(send->connection), api::encode_header(send->frame),
-                                              payload_of(send->frame));
+                                              api::payload_of(send->frame));
             if (!taken) overflowed_.push_back(of(send->connection));
         } else if (const auto* close = std::get_if<cpg::CloseClient>(&action)) {
             clients_->close(of(close->connection));
@@ -267,7 +262,11 @@ void Driver::on_message(zmtp::ServerConnectionId id, const base::Buffer& bytes) 
     if (auto* hello = std::get_if<api::Hello>(&*frame)) {
         hello->pid = session::member_pid(pid->second, hello->pid);
     }
-    step(cpg::ClientSent{.connection = of(id), .frame = std::move(*frame)});
+    const bool is_first = std::holds_alternative<api::Hello>(*frame) ||
+                          std::holds_alternative<api::EventsHere>(*frame);
+    const bool takes_runs = is_first && (clients_->peer_features(id) & api::kTakesRuns) != 0;
+    step(cpg::ClientSent{
+        .connection = of(id), .frame = std::move(*frame), .takes_runs = takes_runs});
 }
 
 // It may have ended, which says more than that its socket closed.

@@ -20,6 +20,7 @@ CpgProgram& CpgServices::start_program(NodeIndex node) {
     program.at = node;
     program.node = nodes_[node].node;
     program.pid = next_pid_++;
+    program.takes_runs = program.pid % 2 == 1;
     support::CpgClient::Frames nothing;
     (void)program.join(random_.chance(500'000) ? "a" : "b", 1, nothing);
     connect(program);
@@ -49,13 +50,14 @@ void CpgServices::connect_later(CpgProgram& program) {
 
 void CpgServices::to_cpgd(CpgProgram& program, const support::CpgClient::Frames& frames) {
     if (program.connection == cpg::ConnectionId{}) return;
-    for (const protocol::cpg::ClientFrame& frame : frames) {
+    for (const protocol::cpg::ClientFrame& frame : program.as_written(frames)) {
         auto decoded = protocol::cpg::decode_client_frame(protocol::cpg::encode(frame));
         INVARIANT(decoded.has_value());
         pass(program.up, [this, &program, on = program.connection, frame = std::move(*decoded)] {
             CpgNode& node = nodes_[program.at];
             if (!node.cpgd || program.connection != on) return;
-            node.cpgd->inbox.emplace_back(cpg::ClientSent{.connection = on, .frame = frame});
+            node.cpgd->inbox.emplace_back(cpg::ClientSent{
+                .connection = on, .frame = frame, .takes_runs = program.takes_runs});
             wake_cpgd(node);
         });
     }

@@ -1,5 +1,6 @@
 #include "tests/support/cpg_client.hpp"
 
+#include <array>
 #include <cstring>
 
 #include "common/base/invariant.hpp"
@@ -86,8 +87,42 @@ void CpgClient::take(const api::CpgdFrame& frame, CpgChecker& checker, const Tag
         groups = *reply_of_groups;
         request.reset();
     } else if (const auto* event = std::get_if<api::SessionEvent>(&frame)) {
-        on(*event, checker, tag_of, sent);
+        const auto* run = std::get_if<api::DeliveredRun>(&event->what);
+        if (run == nullptr) return on(*event, checker, tag_of, sent);
+        INVARIANT(takes_runs);
+        api::for_each_event(event->event, *run, [&](const api::SessionEvent& one) {
+            if (one.event > last_event) on(one, checker, tag_of, sent);  // Else: said again.
+        });
     }
+}
+
+CpgClient::Frames CpgClient::as_written(const Frames& frames) const {
+    Frames written;
+    for (std::size_t i = 0; i < frames.size();) {
+        const auto* first = std::get_if<api::Mcast>(&frames[i]);
+        std::vector<std::byte> messages;
+        std::size_t count = 0;
+        for (; takes_runs && first != nullptr && i + count < frames.size(); ++count) {
+            const auto* next = std::get_if<api::Mcast>(&frames[i + count]);
+            if (next == nullptr || next->handle != first->handle) break;
+            std::array<std::byte, api::kRunLengthBytes> length;
+            api::write_run_length(next->payload.size(), length.data());
+            messages.insert(messages.end(), length.begin(), length.end());
+            const auto payload = next->payload.bytes();
+            messages.insert(messages.end(), payload.begin(), payload.end());
+        }
+        if (count < 2) {
+            written.push_back(frames[i++]);
+            continue;
+        }
+        written.emplace_back(
+            api::McastRun{.number = first->number,
+                          .handle = first->handle,
+                          .safe = first->safe,
+                          .messages = *api::MessageRun::parse(base::Buffer::copy_of(messages))});
+        i += count;
+    }
+    return written;
 }
 
 void CpgClient::on(const api::Welcome& welcome, CpgChecker& checker, Frames& sent) {

@@ -33,6 +33,8 @@ class CpgClient {
     std::uint32_t leave(std::uint32_t handle, CpgChecker& checker, Frames& sent);
     void ask(protocol::cpg::ClientFrame frame, Frames& sent);
     void send(const std::string& text, std::uint32_t handle, CpgChecker& checker, Frames& sent);
+    // As its library writes them: multicasts that follow each other in one frame, if it takes runs.
+    [[nodiscard]] Frames as_written(const Frames& frames) const;
     [[nodiscard]] protocol::cpg::EventAck acknowledgement() const { return {.event = last_event}; }
     // No session of it goes on.
     void gone(CpgChecker& checker) const;
@@ -42,6 +44,7 @@ class CpgClient {
     bool totem_events = true;
     bool acknowledges = true;
     bool is_alive = true;
+    bool takes_runs = false;  // Its library does, and sends them.
 
     protocol::cpg::SessionId session{};
     bool is_welcome = false;

@@ -8,6 +8,8 @@
 #include <thread>
 #include <utility>
 
+#include "libclient/src/cpg/answers.hpp"
+
 namespace client {
 namespace {
 
@@ -23,23 +25,6 @@ constexpr std::chrono::milliseconds kCreditSlice{10};
 constexpr std::chrono::milliseconds kReconnectPause{5};
 // While a leave or join of the same group is under way cpgd answers BUSY.
 constexpr std::chrono::milliseconds kBusyRetry{2};
-
-// The cs_error_t of a frame, which a peer could have made anything.
-cs_error_t error_of(std::uint32_t number) {
-    const bool known = number >= CS_OK && number <= CS_ERR_SECURITY;
-    return known ? static_cast<cs_error_t>(number) : CS_ERR_LIBRARY;
-}
-
-CsResult<cpg::Welcome> welcome_in(const base::Buffer& answer) {
-    const auto frame = cpg::decode_cpgd_frame(answer);
-    if (!frame) return base::fail(CS_ERR_LIBRARY);
-    if (const auto* refused = std::get_if<cpg::Refused>(&*frame)) {
-        const cs_error_t error = error_of(refused->error);
-        return base::fail(error == CS_OK ? CS_ERR_LIBRARY : error);
-    }
-    if (const auto* welcome = std::get_if<cpg::Welcome>(&*frame)) return *welcome;
-    return base::fail(CS_ERR_LIBRARY);
-}
 
 // The bytes [offset, offset + length) of a message in pieces.
 std::vector<iovec> cut(std::span<const iovec> message, std::size_t offset, std::size_t length) {
@@ -71,7 +56,7 @@ CsResult<CpgSession::Links> CpgSession::connect(const Options& options, cpg::Ses
                            .totem_events = options.totem_events,
                            .initial_totem_event = options.initial_totem_event,
                            .separate_events = true};
-    auto control = open_connection(kSocketName, cpg::encode(hello));
+    auto control = open_connection(kSocketName, cpg::encode(hello), cpg::kTakesRuns);
     if (!control) return base::fail(control.error());
     const auto welcome = welcome_in(control->answer);
     if (!welcome) return base::fail(welcome.error());
@@ -79,11 +64,11 @@ CsResult<CpgSession::Links> CpgSession::connect(const Options& options, cpg::Ses
 
     const cpg::EventsHere here{.session = welcome->session, .last_event = last_event};
     if (session != cpg::SessionId{}) {
-        auto events = begin_connection(kSocketName, cpg::encode(here));
+        auto events = begin_connection(kSocketName, cpg::encode(here), cpg::kTakesRuns);
         if (!events) return base::fail(events.error());
         return Links{std::move(control->connection), *std::move(events), *welcome};
     }
-    auto events = open_connection(kSocketName, cpg::encode(here));
+    auto events = open_connection(kSocketName, cpg::encode(here), cpg::kTakesRuns);
     if (!events) return base::fail(events.error());
     if (const auto again = welcome_in(events->answer); !again) {
         // The daemon that knew the session a moment ago was replaced by another.
@@ -111,6 +96,7 @@ CpgSession::CpgSession(Links links, const Options& options)
       event_fd_(links.events.fd()),
       control_(std::move(links.control)),
       events_(std::move(links.events)),
+      takes_runs_((control_.peer_features() & cpg::kTakesRuns) != 0),
       window_(links.welcome.window_bytes),
       outbox_(control_fd_.get()) {}
 
@@ -160,6 +146,8 @@ bool CpgSession::resume(std::uint32_t connection) {
     const std::lock_guard taking(events_mutex_);
     auto lock = outbox_.lock();
     control_ = std::move(links->control);
+    takes_runs_ = (control_.peer_features() & cpg::kTakesRuns) != 0;
+    end_run();  // The rest of it comes again.
     events_ = EventStream(std::move(links->events));
     control_fd_.follow(control_.fd());
     event_fd_.follow(events_.fd());
@@ -388,7 +376,7 @@ cs_error_t CpgSession::send_part(const cpg::Mcast& header, std::span<const iovec
                 std::array<std::byte, cpg::kMcastHeaderBytes> head;
                 cpg::encode_mcast_header(numbered, bytes, head);
                 if (resumes()) kept_.add(numbered.number, head, payload, bytes);
-                outbox_.send(lock, head, payload, bytes);
+                send_now(lock, numbered, head, payload, bytes);
                 if (!outbox_.is_broken(lock)) return CS_OK;
                 taken = true;  // And goes out again with all that is kept.
             }
@@ -396,6 +384,18 @@ cs_error_t CpgSession::send_part(const cpg::Mcast& header, std::span<const iovec
         if (closing_ || !resume(connection)) return CS_ERR_LIBRARY;
         if (taken) return CS_OK;
     }
+}
+
+// What can't be written at once shares a frame with its neighbours.
+void CpgSession::send_now(Outbox::Lock& lock, const cpg::Mcast& mcast,
+                          std::span<const std::byte> head, std::span<const iovec> payload,
+                          std::size_t bytes) {
+    const bool fits_a_run = mcast.part == Part::Whole && bytes <= cpg::kRunPayloadMax;
+    if (!takes_runs_ || !fits_a_run) return outbox_.send(lock, head, payload, bytes);
+    std::array<std::byte, cpg::kMcastRunHeaderBytes> run_head;
+    cpg::encode_run_header(mcast.number, mcast.handle, mcast.safe, run_head);
+    const std::uint64_t key = std::uint64_t{mcast.handle.value()} << 1u | (mcast.safe ? 1u : 0u);
+    outbox_.send(lock, head, payload, bytes, Outbox::Run{.key = key, .head = run_head});
 }
 
 // Another thread that reads takes the credit for us.
@@ -412,89 +412,6 @@ void CpgSession::read_credit() {
 void CpgSession::wait_for_credit(Clock::time_point deadline) {
     const std::lock_guard reading(control_mutex_);
     (void)wait_readable(control_fd_.get(), std::min(deadline, Clock::now() + kCreditSlice));
-}
-
-// --------------------------------------------------------------------------------------- events
-
-cs_error_t CpgSession::next_event(CpgEvent& event, Wait wait) {
-    for (;;) {
-        const cs_error_t taken = take_event(event);
-        if (taken != CS_ERR_TRY_AGAIN || wait == Wait::Never) return taken;
-        (void)wait_readable(event_fd_.get(), std::nullopt);
-    }
-}
-
-cs_error_t CpgSession::take_event(CpgEvent& event) {
-    for (;;) {
-        const std::uint32_t connection = connection_;
-        const cs_error_t taken = read_event(event);
-        if (taken != CS_ERR_LIBRARY || closing_ || !resume(connection)) return taken;
-    }
-}
-
-cs_error_t CpgSession::read_event(CpgEvent& event) {
-    const std::lock_guard lock(events_mutex_);
-    if (lost_) return CS_ERR_LIBRARY;
-    if (tell_resumed_) {
-        // The answer to EventsHere, which kept the descriptor readable until now.
-        const auto answer = events_.next();
-        if (!answer) return failed(answer.error());
-        if (!*answer) return CS_ERR_TRY_AGAIN;
-        // A daemon that knows nothing of us any more is already another one.
-        if (!welcome_in(**answer)) return CS_ERR_LIBRARY;
-        tell_resumed_ = false;
-        event.what = CpgEvent::Resumed{};
-        return CS_OK;
-    }
-    for (;;) {
-        auto message = events_.next();
-        if (!message) return failed(message.error());
-        if (!*message) return CS_ERR_TRY_AGAIN;
-        auto frame = cpg::decode_cpgd_frame(**message);
-        if (!frame) return lost();
-        auto* taken = std::get_if<cpg::SessionEvent>(&*frame);
-        if (taken == nullptr) return lost();
-        if (taken->event <= last_event_) continue;  // Again, after a daemon came back.
-        if (taken->event != last_event_ + 1) return lost();
-        last_event_ = taken->event;
-        take(event, std::move(*taken));
-        acknowledge(last_event_, (*message)->size());
-        return CS_OK;
-    }
-}
-
-void CpgSession::take(CpgEvent& event, cpg::SessionEvent taken) {
-    event.what = CpgEvent::Nothing{};
-    if (const auto* part = std::get_if<cpg::Delivered>(&taken.what)) {
-        if (part->part == Part::Whole) {
-            const auto payload = part->payload.bytes();
-            event.message.assign(payload.begin(), payload.end());
-        } else if (auto whole = reassembly_.add(*part)) {
-            event.message = *std::move(whole);
-        } else {
-            return;
-        }
-        event.what = CpgEvent::Message{.group = part->handle, .node = part->node, .pid = part->pid};
-    } else if (auto* confchg = std::get_if<cpg::Confchg>(&taken.what)) {
-        for (const cpg::Member& left : confchg->left) {
-            reassembly_.drop(confchg->handle, left.node, left.pid);
-        }
-        event.what = std::move(*confchg);
-    } else if (auto* totem = std::get_if<cpg::TotemConfchg>(&taken.what)) {
-        event.what = std::move(*totem);
-    }
-}
-
-// Every so often only: each acknowledgement wakes the daemon.
-void CpgSession::acknowledge(std::uint64_t event, std::size_t bytes) {
-    ++unacknowledged_events_;
-    unacknowledged_bytes_ += bytes;
-    if (unacknowledged_events_ < cpg::kAckEventsMax && unacknowledged_bytes_ < cpg::kAckBytesMax) {
-        return;
-    }
-    unacknowledged_events_ = 0;
-    unacknowledged_bytes_ = 0;
-    events_.send(cpg::encode(cpg::EventAck{.event = event}));
 }
 
 cs_error_t CpgSession::close() {

@@ -15,6 +15,7 @@
 #include "common/protocol/cpg_api.hpp"
 #include "libclient/src/base/dispatch.hpp"
 #include "libclient/src/cpg/reassembly.hpp"
+#include "libclient/src/cpg/run_reader.hpp"
 #include "libclient/src/ipc/event_stream.hpp"
 #include "libclient/src/ipc/kept_messages.hpp"
 #include "libclient/src/ipc/lasting_fd.hpp"
@@ -108,6 +109,9 @@ class CpgSession {
                            std::span<const iovec> message, std::size_t bytes);
     cs_error_t send_part(const protocol::cpg::Mcast& header, std::span<const iovec> payload,
                          std::size_t bytes);
+    void send_now(Outbox::Lock& lock, const protocol::cpg::Mcast& mcast,
+                  std::span<const std::byte> head, std::span<const iovec> payload,
+                  std::size_t bytes);
     [[nodiscard]] bool resumes() const {
         return options_.resume > std::chrono::milliseconds::zero();
     }
@@ -123,6 +127,9 @@ class CpgSession {
 
     cs_error_t take_event(CpgEvent& event);
     cs_error_t read_event(CpgEvent& event);
+    cs_error_t take_from_run(CpgEvent& event);
+    cs_error_t take_frame(CpgEvent& event, const base::Buffer& message);
+    void end_run();
     void take(CpgEvent& event, protocol::cpg::SessionEvent taken);
     void acknowledge(std::uint64_t event, std::size_t bytes);
 
@@ -157,6 +164,8 @@ class CpgSession {
 
     std::mutex events_mutex_;
     EventStream events_;
+    RunReader run_;
+    base::Buffer run_frame_;  // Of run_ when it has come whole.
     Reassembly reassembly_;
     std::uint64_t last_event_ = 0;
     bool tell_resumed_ = false;
@@ -164,6 +173,7 @@ class CpgSession {
     std::size_t unacknowledged_bytes_ = 0;
 
     // Under outbox_'s lock.
+    bool takes_runs_ = false;  // The daemon does.
     SendWindow window_;
     KeptMessages kept_;
 

@@ -101,14 +101,15 @@ namespace {
 
 // Goes on with the handshake until `is_done` gives something.
 template <class IsDone>
-auto shake_hands(std::string_view name, const base::Buffer& first, IsDone is_done)
+auto shake_hands(std::string_view name, const base::Buffer& first, std::uint32_t features,
+                 IsDone is_done)
     -> decltype(is_done(std::declval<zmtp::Connection&>(), Clock::time_point())) {
     auto fd = connect(name);
     if (!fd) return base::fail(fd.error());
 
     const auto deadline = Clock::now() + kHandshakeTimeout;
     zmtp::Connection connection(*std::move(fd), zmtp::Side::Connecting,
-                                zmtp::Limits{.kept_bytes = kKeptBytes});
+                                zmtp::Limits{.kept_bytes = kKeptBytes, .features = features});
     if (!connection.send(first)) return base::fail(CS_ERR_LIBRARY);
     for (;;) {
         if (!connection.flush()) return base::fail(CS_ERR_LIBRARY);
@@ -122,7 +123,8 @@ auto shake_hands(std::string_view name, const base::Buffer& first, IsDone is_don
 
 }  // namespace
 
-CsResult<Opened> open_connection(std::string_view name, const base::Buffer& first) {
+CsResult<Opened> open_connection(std::string_view name, const base::Buffer& first,
+                                 std::uint32_t features) {
     const auto is_done = [](zmtp::Connection& connection,
                             Clock::time_point) -> CsResult<std::optional<Opened>> {
         auto answer = connection.next_message();
@@ -130,12 +132,13 @@ CsResult<Opened> open_connection(std::string_view name, const base::Buffer& firs
         if (!*answer) return std::optional<Opened>();
         return Opened{std::move(connection), **std::move(answer)};
     };
-    auto opened = shake_hands(name, first, is_done);
+    auto opened = shake_hands(name, first, features, is_done);
     if (!opened) return base::fail(opened.error());
     return **std::move(opened);
 }
 
-CsResult<zmtp::Connection> begin_connection(std::string_view name, const base::Buffer& first) {
+CsResult<zmtp::Connection> begin_connection(std::string_view name, const base::Buffer& first,
+                                            std::uint32_t features) {
     const auto is_done =
         [](zmtp::Connection& connection,
            Clock::time_point deadline) -> CsResult<std::optional<zmtp::Connection>> {
@@ -148,7 +151,7 @@ CsResult<zmtp::Connection> begin_connection(std::string_view name, const base::B
         if (!wait_readable(connection.fd(), deadline)) return base::fail(CS_ERR_TRY_AGAIN);
         return std::move(connection);
     };
-    auto begun = shake_hands(name, first, is_done);
+    auto begun = shake_hands(name, first, features, is_done);
     if (!begun) return base::fail(begun.error());
     return **std::move(begun);
 }

@@ -42,13 +42,16 @@ struct Opened {
 [[nodiscard]] bool is_served(std::string_view name);
 
 // Connects to the socket `name` in the run folder (/run/halo, or HALO_RUN_DIR), sends `first` and
-// waits for the answer. CS_ERR_LIBRARY at once: nobody listens there.
-[[nodiscard]] CsResult<Opened> open_connection(std::string_view name, const base::Buffer& first);
+// waits for the answer. CS_ERR_LIBRARY at once: nobody listens there. `features`: as in
+// zmtp::Limits.
+[[nodiscard]] CsResult<Opened> open_connection(std::string_view name, const base::Buffer& first,
+                                               std::uint32_t features = 0);
 
 // As open_connection(), but leaves the answer to who reads next: gives the connection when some of
 // the answer has come, and its last byte is still in the kernel. So the socket is readable from the
 // start.
 [[nodiscard]] CsResult<zmtp::Connection> begin_connection(std::string_view name,
-                                                          const base::Buffer& first);
+                                                          const base::Buffer& first,
+                                                          std::uint32_t features = 0);
 
 }  // namespace client

@@ -4,14 +4,19 @@ namespace client {
 
 base::Expected<std::optional<base::Buffer>, zmtp::ConnectionError> EventStream::next() {
     for (;;) {
-        auto message = connection_.next_message();
+        auto message = take();
         if (!message) return base::fail(message.error());
         if (*message) return *std::move(message);
-
-        const auto bytes = read_held_back(connection_);
-        if (!bytes) return base::fail(bytes.error());
-        if (*bytes == 0) return std::nullopt;
+        const auto more = read();
+        if (!more) return base::fail(more.error());
+        if (!*more) return std::nullopt;
     }
+}
+
+base::Expected<bool, zmtp::ConnectionError> EventStream::read() {
+    const auto bytes = read_held_back(connection_);
+    if (!bytes) return base::fail(bytes.error());
+    return *bytes > 0;
 }
 
 void EventStream::send(const base::Buffer& message) {

@@ -19,6 +19,15 @@ class EventStream {
     // The next message, or nothing when none is whole yet.
     base::Expected<std::optional<base::Buffer>, zmtp::ConnectionError> next();
 
+    // The two halves of next(): the next message if it is whole …
+    base::Expected<std::optional<base::Buffer>, zmtp::ConnectionError> take() {
+        return connection_.next_message();
+    }
+    // … and more of it when it was not; false: nothing came.
+    base::Expected<bool, zmtp::ConnectionError> read();
+    // What is there of the message that was not whole. Stays until the next call.
+    [[nodiscard]] std::span<const std::byte> begun() { return connection_.begun_message(); }
+
     // Queues and writes a small message of ours, unless earlier ones still wait for the daemon.
     void send(const base::Buffer& message);
 

@@ -10,6 +10,7 @@
 #include <system_error>
 #include <utility>
 
+#include "common/protocol/message_run.hpp"
 #include "common/zmtp/wire.hpp"
 
 namespace client {
@@ -29,7 +30,7 @@ std::span<const std::byte> bytes_of(const iovec& piece) {
 }  // namespace
 
 void Outbox::send(Lock& lock, std::span<const std::byte> head, std::span<const iovec> body,
-                  std::size_t body_bytes) {
+                  std::size_t body_bytes, const std::optional<Run>& run) {
     std::array<std::byte, zmtp::kFrameHeadBytesMax> frame_head;
     const std::size_t frame_head_bytes =
         zmtp::encode_message_head(head.size() + body_bytes, frame_head.data());
@@ -50,7 +51,12 @@ void Outbox::send(Lock& lock, std::span<const std::byte> head, std::span<const i
         written = write_now(both, body);
         if (broken_ || written == both.size() + body_bytes) return;
     }
-    append(both, body, written);
+    if (run && written == 0) {
+        append_to_run(*run, body, body_bytes);
+    } else {
+        open_run_.reset();
+        append(both, body, written);
+    }
     if (!helper_busy_) wake_helper();
 }
 
@@ -67,6 +73,28 @@ void Outbox::append(std::span<const std::byte> head, std::span<const iovec> body
     for (const iovec& piece : body) {
         append_rest(bytes_of(piece));
     }
+}
+
+void Outbox::append_to_run(const Run& run, std::span<const iovec> body, std::size_t body_bytes) {
+    namespace cpg = protocol::cpg;
+    INVARIANT(body_bytes <= cpg::kRunPayloadMax);
+    const std::size_t more = cpg::kRunLengthBytes + body_bytes;
+    const bool fits = open_run_ && open_run_->key == run.key &&
+                      open_run_->messages < cpg::kRunMessagesMax &&
+                      pending_.size() - open_run_->run_at + more <= cpg::kRunBytesMax;
+    if (!fits) {
+        open_run_ = OpenRun{.key = run.key, .frame_at = pending_.size()};
+        pending_.resize(pending_.size() + zmtp::kFrameHeadBytesMax);
+        pending_.insert(pending_.end(), run.head.begin(), run.head.end());
+        open_run_->run_at = pending_.size();
+    }
+    std::array<std::byte, cpg::kRunLengthBytes> length;
+    cpg::write_run_length(body_bytes, length.data());
+    append(length, body, 0);
+    ++open_run_->messages;
+    const auto frame = std::span(pending_).subspan(open_run_->frame_at);
+    zmtp::encode_long_message_head(frame.size() - zmtp::kFrameHeadBytesMax,
+                                   frame.first<zmtp::kFrameHeadBytesMax>());
 }
 
 // Gives how many bytes the kernel took.
@@ -105,6 +133,7 @@ void Outbox::wake_helper() {
         helper_busy_ = false;
         if (!write_all(pending_)) broken_ = true;
         pending_.clear();
+        open_run_.reset();
     }
     (void)::pthread_sigmask(SIG_SETMASK, &before, nullptr);
 }
@@ -116,6 +145,7 @@ void Outbox::run_helper() {
         while (!pending_.empty() && !broken_ && !stopping_) {
             writing.clear();
             writing.swap(pending_);
+            open_run_.reset();
             lock.unlock();
             const bool written = write_all(writing);
             lock.lock();
@@ -148,6 +178,7 @@ bool Outbox::write_all(std::span<const std::byte> bytes) {
 void Outbox::interrupt(Lock& lock) {
     broken_ = true;
     pending_.clear();
+    open_run_.reset();
     idle_.wait(lock, [&] { return !helper_busy_; });
 }
 

@@ -8,6 +8,7 @@
 #include <condition_variable>
 #include <cstddef>
 #include <mutex>
+#include <optional>
 #include <span>
 #include <thread>
 #include <vector>
@@ -34,9 +35,17 @@ class Outbox {
     // The order of calls under one lock is the order of the messages.
     [[nodiscard]] Lock lock() { return Lock(mutex_); }
 
-    // One message: `head`, then the `body_bytes` of all pieces of `body`, copied.
+    // In the place of a message's own head, when it has to wait: it shares one frame, of this head
+    // and a protocol::cpg::MessageRun, with those that follow it here under the same key.
+    struct Run {
+        std::uint64_t key = 0;
+        std::span<const std::byte> head;
+    };
+
+    // One message: `head`, then the `body_bytes` of all pieces of `body`, copied. With a `run` at
+    // most protocol::cpg::kRunPayloadMax.
     void send(Lock& lock, std::span<const std::byte> head, std::span<const iovec> body,
-              std::size_t body_bytes);
+              std::size_t body_bytes, const std::optional<Run>& run = std::nullopt);
 
     // A write failed, or interrupt() was called: the connection is gone and nothing is written.
     [[nodiscard]] bool is_broken(const Lock&) const { return broken_; }
@@ -58,7 +67,16 @@ class Outbox {
     // that goes to the helper thread is hardly later than by an own write.
     static constexpr std::chrono::microseconds kBurstGap{15};
 
+    // The frame at the end of pending_ that is a run and takes more.
+    struct OpenRun {
+        std::uint64_t key = 0;
+        std::size_t frame_at = 0;
+        std::size_t run_at = 0;
+        std::size_t messages = 0;
+    };
+
     void append(std::span<const std::byte> head, std::span<const iovec> body, std::size_t offset);
+    void append_to_run(const Run& run, std::span<const iovec> body, std::size_t body_bytes);
     [[nodiscard]] std::size_t write_now(std::span<const std::byte> head,
                                         std::span<const iovec> body);
     void wake_helper();
@@ -68,6 +86,7 @@ class Outbox {
     int fd_;
     std::mutex mutex_;
     std::vector<std::byte> pending_;
+    std::optional<OpenRun> open_run_;
     Clock::time_point last_send_{};
     bool helper_busy_ = false;
     bool stopping_ = false;

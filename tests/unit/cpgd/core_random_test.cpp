@@ -16,6 +16,7 @@ struct History {
     std::uint32_t nodes = 3;
     bool restarts = false;
     bool rings_die = false;
+    bool bursts = false;  // Several messages at once.
 };
 
 class Run {
@@ -74,7 +75,7 @@ class Run {
             (void)cluster_.deliver_one(node);
         } else if (choice < 75) {
             if (client != nullptr && client->stays.contains(1) && !left_.contains(client))
-                cluster_.send(*client, "m");
+                cluster_.send_all(*client, messages());
         } else if (choice < 80) {
             if (cluster_.clients().size() < 12) begin_client(node);
         } else if (choice < 83) {
@@ -96,6 +97,10 @@ class Run {
         } else if (history_.restarts) {
             restart(node);
         }
+    }
+
+    std::vector<std::string> messages() {
+        return std::vector<std::string>(history_.bursts ? 1 + random_.below(4) : 1, "m");
     }
 
     void begin_client(std::uint32_t node) {
@@ -171,12 +176,15 @@ void check(const History& history) {
 TEST_CASE("the rules hold over partitions, deaths and reconnects") {
     for (std::uint64_t seed = 1; seed <= 400; ++seed) {
         check({.seed = seed, .nodes = 2 + static_cast<std::uint32_t>(seed % 4)});
+        check({.seed = seed, .nodes = 3, .bursts = true});
     }
 }
 
 TEST_CASE("the rules hold when cpgds are started again from snapshots") {
     for (std::uint64_t seed = 1; seed <= 400; ++seed) {
-        check({.seed = seed, .nodes = 2 + static_cast<std::uint32_t>(seed % 3), .restarts = true});
+        const auto nodes = 2 + static_cast<std::uint32_t>(seed % 3);
+        check({.seed = seed, .nodes = nodes, .restarts = true});
+        check({.seed = seed, .nodes = nodes, .restarts = true, .bursts = true});
     }
 }
 

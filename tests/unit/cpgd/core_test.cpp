@@ -296,3 +296,90 @@ TEST_CASE("cpgd started afresh on one node: its members go, and its clients begi
     CHECK(cluster.groups(2).at("a").size() == 2);
     check_no_faults(cluster);
 }
+
+TEST_CASE("a run is one frame to who takes runs, and its messages to who does not") {
+    ToyCluster cluster({1, 2});
+    cluster.partition({{1, 2}});
+    cluster.settle();
+    ToyClient& sender = cluster.add_client(1, 11);
+    ToyClient& old = cluster.add_client(2, 12);
+    ToyClient& other = cluster.add_client(2, 13);
+    for (ToyClient* client : {&sender, &old, &other}) {
+        cluster.join(*client, "a");
+    }
+    cluster.settle();
+    cluster.send_all(sender, {"one", "", "three"});
+    cluster.send_all(old, {"four", "five"});
+    cluster.settle();
+    const std::vector<std::string> first{"1:11:1:one", "1:11:2:", "1:11:3:three"};
+    const std::vector<std::string> then{"2:12:1:four", "2:12:2:five"};
+    for (const ToyClient* client : {&sender, &old, &other}) {
+        CHECK(std::vector(client->received.begin(), client->received.begin() + 3) == first);
+        CHECK(std::vector(client->received.begin() + 3, client->received.end()) == then);
+    }
+    CHECK(cluster.core(1).status().counters.multicasts == 3);
+    check_no_faults(cluster);
+}
+
+TEST_CASE("a run that is acknowledged in its midst goes on behind that, also from a snapshot") {
+    for (const bool is_restarted : {false, true}) {
+        CAPTURE(is_restarted);
+        ToyCluster cluster({1});
+        cluster.partition({{1}});
+        cluster.settle();
+        ToyClient& client = cluster.add_client(1, 11);
+        client.acknowledges = false;
+        cluster.join(client, "a");
+        cluster.settle();
+        cluster.send_all(client, {"one", "two", "three"});
+        cluster.settle();
+        REQUIRE(client.received.size() == 3);
+        const std::size_t all = cluster.core(1).status().sessions.front().queued_bytes;
+        // As a client that has taken the Confchg and two of three.
+        cluster.ask(client, protocol::cpg::EventAck{.event = client.last_event - 1});
+        const auto& session = cluster.core(1).status().sessions.front();
+        CHECK(session.queued_bytes > 0);
+        CHECK(session.queued_bytes < all / 2);
+        const base::Buffer snapshot = cluster.core(1).snapshot();
+        client.last_event -= 1;
+        client.received.pop_back();
+        client.request.reset();
+        if (is_restarted) {
+            cluster.restart(1, snapshot);
+        } else {
+            cluster.disconnect(client);
+        }
+        cluster.connect(client);
+        cluster.settle();
+        CHECK(client.received ==
+              std::vector<std::string>{"1:11:1:one", "1:11:2:two", "1:11:3:three"});
+        cluster.acknowledge(client);
+        CHECK(cluster.core(1).status().sessions.front().queued_bytes == 0);
+    }
+}
+
+TEST_CASE("a run that is said again counts from where it is new") {
+    ToyCluster cluster({1});
+    cluster.partition({{1}});
+    cluster.settle();
+    ToyClient& client = cluster.add_client(1, 11);
+    cluster.join(client, "a");
+    cluster.settle();
+    cluster.send_all(client, {"one", "two"});
+    client.is_welcome = false;  // So that they are kept, and said with the others.
+    cluster.send_all(client, {"three"});
+    client.is_welcome = true;
+    // All three, of which cpgd has two.
+    support::CpgClient::Frames again(client.uncredited.begin(), client.uncredited.end());
+    REQUIRE(again.size() == 3);
+    const auto run = client.as_written(again);
+    REQUIRE(run.size() == 1);
+    cluster.ask(client, run.front());
+    cluster.ask(client, run.front());
+    client.request.reset();
+    cluster.settle();
+    CHECK(client.received == std::vector<std::string>{"1:11:1:one", "1:11:2:two", "1:11:3:three"});
+    CHECK(cluster.core(1).status().sessions.front().outstanding_bytes == 0);
+    CHECK(cluster.core(1).status().counters.protocol_errors == 0);
+    check_no_faults(cluster);
+}

@@ -284,6 +284,7 @@ ToyClient& ToyCluster::add_client(std::uint32_t node, std::uint32_t pid, std::ui
     client.node = NodeId{node};
     client.pid = pid;
     client.uid = uid;
+    client.takes_runs = pid % 2 == 1;
     connect(client);
     return client;
 }
@@ -313,13 +314,14 @@ void ToyCluster::kill(ToyClient& client) {
 }
 
 void ToyCluster::from_client(ToyClient& client, const support::CpgClient::Frames& frames) {
-    for (const api::ClientFrame& frame : frames) {
+    for (const api::ClientFrame& frame : client.as_written(frames)) {
         if (client.connection == cpg::ConnectionId{}) return;
         // Through the codec, as it will be.
         auto decoded = api::decode_client_frame(api::encode(frame));
         INVARIANT(decoded.has_value());
-        step(client.node,
-             cpg::ClientSent{.connection = client.connection, .frame = std::move(*decoded)});
+        step(client.node, cpg::ClientSent{.connection = client.connection,
+                                          .frame = std::move(*decoded),
+                                          .takes_runs = client.takes_runs});
     }
 }
 
@@ -346,6 +348,14 @@ std::uint32_t ToyCluster::leave(ToyClient& client, std::uint32_t handle) {
 void ToyCluster::send(ToyClient& client, const std::string& text, std::uint32_t handle) {
     support::CpgClient::Frames sent;
     client.send(text, handle, checker_, sent);
+    from_client(client, sent);
+}
+
+void ToyCluster::send_all(ToyClient& client, const std::vector<std::string>& texts) {
+    support::CpgClient::Frames sent;
+    for (const std::string& text : texts) {
+        client.send(text, 1, checker_, sent);
+    }
     from_client(client, sent);
 }
 

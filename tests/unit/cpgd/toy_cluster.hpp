@@ -46,6 +46,7 @@ class ToyCluster {
     void advance(base::Duration time);
 
     // Clients.
+    // With an odd pid its library takes runs of messages, with an even one it does not.
     ToyClient& add_client(std::uint32_t node, std::uint32_t pid, std::uint32_t uid = 0);
     void connect(ToyClient& client);
     void disconnect(ToyClient& client);
@@ -53,6 +54,8 @@ class ToyCluster {
     std::uint32_t join(ToyClient& client, const std::string& group, std::uint32_t handle = 1);
     std::uint32_t leave(ToyClient& client, std::uint32_t handle = 1);
     void send(ToyClient& client, const std::string& text, std::uint32_t handle = 1);
+    // At once, with handle 1.
+    void send_all(ToyClient& client, const std::vector<std::string>& texts);
     void ask(ToyClient& client, protocol::cpg::ClientFrame frame);
     void acknowledge(ToyClient& client);
 

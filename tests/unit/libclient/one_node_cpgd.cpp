@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <cstdlib>
 #include <filesystem>
 #include <future>
@@ -127,8 +128,8 @@ void OneNodeCpgd::accept() {
     const int fd = (*accepted)->socket.get();
     peers_[fd].connection = std::make_unique<zmtp::Connection>(
         std::move((*accepted)->socket), zmtp::Side::Listening,
-        zmtp::Limits{.queue_bytes_max = std::size_t{1}
-                                        << 30u});  // A slow reader is not its matter.
+        zmtp::Limits{.queue_bytes_max = std::size_t{1} << 30u,  // A slow reader is not its matter.
+                     .features = settings_.takes_runs ? cpg::kTakesRuns : 0});
     INVARIANT(loop_.add(fd, EPOLLIN, [this, fd](std::uint32_t) { receive(fd); }));
 }
 
@@ -192,6 +193,17 @@ void OneNodeCpgd::on_frame(int fd, const cpg::ClientFrame& frame) {
         INVARIANT(peers_.at(fd).connection->send(session.last_reply));
     } else if (const auto* mcast = std::get_if<cpg::Mcast>(&frame)) {
         multicast(session, *mcast);
+    } else if (const auto* run = std::get_if<cpg::McastRun>(&frame)) {
+        INVARIANT(settings_.takes_runs);
+        ++runs_;
+        std::uint64_t number = run->number;
+        run->messages.for_each([&](std::span<const std::byte> payload) {
+            multicast(session, {.number = number++,
+                                .handle = run->handle,
+                                .safe = run->safe,
+                                .message_bytes = payload.size(),
+                                .payload = base::Buffer::copy_of(payload)});
+        });
     } else if (const auto* get = std::get_if<cpg::MembershipGet>(&frame)) {
         send(fd, cpg::MembershipReply{.request = get->request, .members = members(get->group)});
     } else if (const auto* all = std::get_if<cpg::GroupsGet>(&frame)) {
@@ -342,8 +354,9 @@ void OneNodeCpgd::to_members(const std::string& group, Event event) {
 }
 
 void OneNodeCpgd::to_session(Session& session, cpg::SessionEvent event) {
-    event.event = ++session.event;
-    session.unacknowledged.emplace_back(event.event, cpg::encode(event));
+    event.event = session.event + 1;
+    session.event += cpg::events_in(event);
+    session.unacknowledged.emplace_back(session.event, cpg::encode(event));
     send(session.events, event);
 }
 
@@ -363,6 +376,22 @@ void OneNodeCpgd::credit_all(std::uint64_t window_bytes) {
 
 void OneNodeCpgd::send_event(const std::string& group, cpg::Delivered delivered) {
     run([&] { to_members(group, std::move(delivered)); });
+}
+
+void OneNodeCpgd::send_run(const std::string& group, const std::vector<std::string>& messages) {
+    std::vector<std::byte> bytes;
+    for (const std::string& message : messages) {
+        std::array<std::byte, cpg::kRunLengthBytes> length;
+        cpg::write_run_length(message.size(), length.data());
+        bytes.insert(bytes.end(), length.begin(), length.end());
+        const auto text = std::as_bytes(std::span(message));
+        bytes.insert(bytes.end(), text.begin(), text.end());
+    }
+    auto run = cpg::MessageRun::parse(base::Buffer::copy_of(bytes));
+    INVARIANT(run);
+    const cpg::DeliveredRun delivered{
+        .node = settings_.self, .pid = 4711, .messages = *std::move(run)};
+    this->run([&] { to_members(group, delivered); });
 }
 
 void OneNodeCpgd::send_confchg(const std::string& group, cpg::Confchg confchg) {

@@ -24,6 +24,7 @@ class OneNodeCpgd {
         std::uint64_t window_bytes = std::uint64_t{8} << 20u;
         std::uint32_t refuse_with = 0;  // A cs_error_t; 0: nobody is refused.
         bool gives_credit = true;       // Else only when credit_all() is called.
+        bool takes_runs = true;         // False: as a daemon before there were runs.
     };
 
     // Makes a run folder of its own and points HALO_RUN_DIR to it.
@@ -45,10 +46,14 @@ class OneNodeCpgd {
     // Each runs by itself in the daemon's thread.
     void credit_all(std::uint64_t window_bytes);
     void send_event(const std::string& group, protocol::cpg::Delivered delivered);
+    // One frame, of whole messages.
+    void send_run(const std::string& group, const std::vector<std::string>& messages);
     void send_confchg(const std::string& group, protocol::cpg::Confchg confchg);
     void send_raw_event(const std::string& group, const protocol::cpg::CpgdFrame& frame);
     // Multicasts that came, of all sessions.
     [[nodiscard]] std::uint64_t multicasts() const { return multicasts_; }
+    // Frames in which several of them came.
+    [[nodiscard]] std::uint64_t runs() const { return runs_; }
     [[nodiscard]] std::uint64_t acknowledged() const { return acknowledged_; }
 
   private:
@@ -103,6 +108,7 @@ class OneNodeCpgd {
     std::map<std::uint64_t, Session> sessions_;
     std::uint64_t next_session_ = 1;
     std::atomic<std::uint64_t> multicasts_ = 0;
+    std::atomic<std::uint64_t> runs_ = 0;
     std::atomic<std::uint64_t> acknowledged_ = 0;
 
     std::mutex work_mutex_;

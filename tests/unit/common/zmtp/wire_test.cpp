@@ -85,6 +85,25 @@ TEST_CASE("READY names the socket, and only the counterpart is taken") {
     CHECK(decode_command(bytes_of("\5READY"), Side::Listening).error() == WireError::SocketType);
 }
 
+TEST_CASE("READY says what its sender takes, and one without it says nothing") {
+    const auto features_of = [](const std::vector<std::byte>& frame) {
+        return std::get<Ready>(*decode_command(body_of(frame), Side::Listening)).features;
+    };
+    CHECK(features_of(encode_ready(Side::Connecting, 5)) == 5);
+    CHECK(features_of(encode_ready(Side::Connecting, UINT32_MAX)) == UINT32_MAX);
+    CHECK(features_of(encode_ready(Side::Connecting)) == 0);
+    // No number, and one that is too large.
+    for (const char* value : {"5x", "", "4294967296", "-1"}) {
+        CAPTURE(value);
+        std::string text("\5READY\x0bSocket-Type\0\0\0\6DEALER\x0fx-halo-features\0\0\0", 47);
+        text += static_cast<char>(std::string_view(value).size());
+        text += value;
+        const auto command = decode_command(bytes_of(text), Side::Listening);
+        REQUIRE(command);
+        CHECK(std::get<Ready>(*command).features == 0);
+    }
+}
+
 TEST_CASE("every truncation of READY is refused") {
     const auto ready = encode_ready(Side::Connecting);
     for (std::size_t length = 0; length < body_of(ready).size(); ++length) {
