@@ -45,6 +45,10 @@ concept ArchivedByFunction = requires(T& value, A& a) {
 template <class T>
 concept Number = std::is_arithmetic_v<T> || std::is_enum_v<T>;
 
+// A Buffer of so many bytes is written once, and then only named by its place among those.
+inline constexpr std::size_t kSharedBytesMin = 4096;
+inline constexpr std::uint64_t kSharedFlag = std::uint64_t{1} << 63u;
+
 class ArchiveWriter {
   public:
     static constexpr bool kReads = false;
@@ -62,7 +66,10 @@ class ArchiveWriter {
     [[nodiscard]] const std::vector<std::byte>& bytes() const { return bytes_; }
     [[nodiscard]] std::vector<std::byte> take() && { return std::move(bytes_); }
     // Forgets what was written and keeps the memory.
-    void clear() { bytes_.clear(); }
+    void clear() {
+        bytes_.clear();
+        shared_.clear();
+    }
 
     // Bytes of all that was written, or would have been: then they are more than were given.
     [[nodiscard]] std::size_t size() const { return is_into_ ? used_ : bytes_.size(); }
@@ -96,7 +103,17 @@ class ArchiveWriter {
     void write(const std::chrono::time_point<Clock, Duration>& value) {
         write(value.time_since_epoch().count());
     }
+    // The bytes of a large one, which may have several owners, are written once.
     void write(const Buffer& value) {
+        if (value.size() >= kSharedBytesMin) {
+            const auto place = static_cast<std::uint64_t>(shared_.size());
+            const auto [known, is_new] =
+                shared_.try_emplace(std::pair(value.data(), value.size()), place);
+            if (!is_new) {
+                write(kSharedFlag | known->second);
+                return;
+            }
+        }
         write_size(value.size());
         if (!value.empty()) raw(value.data(), value.size());
     }
@@ -160,6 +177,7 @@ class ArchiveWriter {
     }
 
     std::vector<std::byte> bytes_;
+    std::map<std::pair<const std::byte*, std::size_t>, std::uint64_t> shared_;  // In their order.
     std::span<std::byte> into_;
     std::size_t used_ = 0;
     bool is_into_ = false;
@@ -226,7 +244,19 @@ class ArchiveReader {
         read(count);
         value = std::chrono::time_point<Clock, Duration>{Duration{count}};
     }
-    void read(Buffer& value) { value = Buffer::copy_of(raw(size())); }
+    void read(Buffer& value) {
+        std::uint64_t count = 0;
+        read(count);
+        if ((count & kSharedFlag) != 0) {
+            const std::uint64_t place = count & ~kSharedFlag;
+            if (place >= shared_.size()) ok_ = false;
+            if (ok_) value = shared_[place];
+            return;
+        }
+        if (count > remaining()) ok_ = false;
+        value = Buffer::copy_of(raw(ok_ ? static_cast<std::size_t>(count) : 0));
+        if (value.size() >= kSharedBytesMin) shared_.push_back(value);
+    }
     void read(std::string& value) {
         const auto from = raw(size());
         value.assign(reinterpret_cast<const char*>(from.data()), from.size());
@@ -308,6 +338,7 @@ class ArchiveReader {
     }
 
     std::span<const std::byte> bytes_;
+    std::vector<Buffer> shared_;  // Those of at least kSharedBytesMin, in their order.
     std::size_t at_ = 0;
     bool ok_ = true;
 };

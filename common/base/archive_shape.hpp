@@ -23,7 +23,17 @@ class ArchiveShape {
     [[nodiscard]] std::uint64_t hash() const { return hash_; }
 
   private:
-    enum class Kind : std::uint64_t { Number, Time, Bytes, Optional, Pair, Array, List, Variant };
+    enum class Kind : std::uint64_t {
+        Number,
+        Time,
+        Bytes,
+        Optional,
+        Pair,
+        Array,
+        List,
+        Variant,
+        SharedBytes
+    };
 
     void mix(Kind kind, std::uint64_t detail = 0) {
         constexpr std::uint64_t kOdd = 0x9e37'79b9'7f4a'7c15u;  // 2^64 divided by the golden ratio.
@@ -60,7 +70,7 @@ class ArchiveShape {
     void note(std::type_identity<std::chrono::time_point<Clock, Duration>>) {
         note(std::type_identity<Duration>{});
     }
-    void note(std::type_identity<Buffer>) { mix(Kind::Bytes); }
+    void note(std::type_identity<Buffer>) { mix(Kind::SharedBytes); }
     void note(std::type_identity<std::string>) { mix(Kind::Bytes); }
     void note(std::type_identity<std::vector<std::byte>>) { mix(Kind::Bytes); }
     template <class T>

@@ -9,10 +9,18 @@ namespace {
 constexpr std::size_t kTurnBytes = std::size_t{3} << 20u;
 
 // A checkpoint costs a copy of the state: inputs of so many times its bytes make it small beside
-// what they cost themselves, and are replayed in milliseconds. The least keeps an idle ring's file
-// small, and in the processor's caches.
+// what they cost themselves, and are replayed in milliseconds. More bytes than kInputBytesEnough
+// only for a state that is larger: memory that is written for the first time costs more than any
+// copy, and what is in use must stay in the processor's caches. The least is for an idle ring.
 constexpr std::size_t kInputBytesMin = std::size_t{1} << 20u;
 constexpr std::size_t kInputsAState = 8;
+constexpr std::size_t kInputBytesEnough = std::size_t{6} << 20u;
+
+// Bytes of inputs after which the next checkpoint is due.
+std::size_t enough_after(std::size_t state_bytes) {
+    const std::size_t enough = std::max(kInputBytesEnough, state_bytes);
+    return std::max(kInputBytesMin, std::min(enough, kInputsAState * state_bytes));
+}
 
 constexpr base::Duration kRetryAfter = std::chrono::seconds{1};
 // After so long a process that went on counts as one that works.
@@ -70,8 +78,7 @@ void Recorder::quiet(base::Instant now) {
         journal_.forget_tries();
     }
     if (!journal_.is_valid() || journal_.room() < kTurnBytes ||
-        journal_.used() >=
-            std::max(kInputBytesMin, kInputsAState * counters_.checkpoint_bytes_last)) {
+        journal_.used() >= enough_after(counters_.checkpoint_bytes_last)) {
         (void)checkpoint(now);  // Else there is nothing to go on from: is_recording() tells.
     } else if (now - touched_ >= kTouchInterval) {
         touched_ = now;

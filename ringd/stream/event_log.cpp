@@ -11,6 +11,7 @@ void EventLog::append(std::variant<protocol::Transitional, protocol::View, proto
     frame.head = protocol::encode_header(
         protocol::RingFrame{protocol::Event{.cursor = cursor, .what = std::move(what)}});
     retained_bytes_ += frame.bytes();
+    waiting_bytes_ += frame.bytes();
     frames_.push_back(std::move(frame));
 }
 
@@ -23,6 +24,7 @@ bool EventLog::acknowledge(protocol::Cursor applied) {
             --received_;
         } else {
             in_flight_bytes_ -= bytes;
+            waiting_bytes_ -= bytes;
         }
         frames_.pop_front();
         --sent_;
@@ -35,6 +37,7 @@ bool EventLog::receive(protocol::Cursor event) {
     if (event.value() > acknowledged_ + sent_) return false;
     for (; acknowledged_ + received_ < event.value(); ++received_) {
         in_flight_bytes_ -= frames_[received_].bytes();
+        waiting_bytes_ -= frames_[received_].bytes();
     }
     return true;
 }
@@ -45,7 +48,7 @@ bool EventLog::resume(protocol::Cursor applied) {
     // be told apart here, and does no harm but to itself.
     received_ = 0;
     sent_ = frames_.size();
-    in_flight_bytes_ = retained_bytes_;
+    in_flight_bytes_ = waiting_bytes_ = retained_bytes_;
     const bool known = acknowledge(applied);
     INVARIANT(known);
     sent_ = 0;
@@ -68,7 +71,7 @@ void EventLog::clear() {
     acknowledged_ += frames_.size();
     frames_.clear();
     received_ = sent_ = 0;
-    retained_bytes_ = in_flight_bytes_ = 0;
+    retained_bytes_ = in_flight_bytes_ = waiting_bytes_ = 0;
 }
 
 }  // namespace stream

@@ -51,10 +51,13 @@ class EventLog {
     [[nodiscard]] protocol::Cursor acknowledged() const { return protocol::Cursor{acknowledged_}; }
     [[nodiscard]] std::size_t retained_bytes() const { return retained_bytes_; }
     [[nodiscard]] std::size_t in_flight_bytes() const { return in_flight_bytes_; }
+    // Of events that the service does not have, sent or not.
+    [[nodiscard]] std::size_t waiting_bytes() const { return waiting_bytes_; }
 
     template <class A>
     void archive(A& a) {
-        a(frames_, acknowledged_, received_, sent_, retained_bytes_, in_flight_bytes_);
+        a(frames_, acknowledged_, received_, sent_, retained_bytes_, in_flight_bytes_,
+          waiting_bytes_);
     }
 
   private:
@@ -64,6 +67,7 @@ class EventLog {
     std::size_t sent_ = 0;      // So many of frames_ were sent on this connection.
     std::size_t retained_bytes_ = 0;
     std::size_t in_flight_bytes_ = 0;
+    std::size_t waiting_bytes_ = 0;
 };
 
 }  // namespace stream

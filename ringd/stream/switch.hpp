@@ -43,14 +43,17 @@ using ConnectionId = base::Strong<struct ConnectionIdTag, std::uint64_t>;
 
 struct SwitchConfig {
     base::NodeId self{};
-    std::size_t window_bytes = std::size_t{4} << 20u;  // Submitted and not taken, a service.
+    std::size_t window_bytes = std::size_t{3} << 20u;  // Submitted and not taken, a service.
     // Events kept for a service. Above a quarter of it nobody may send on its channel until they
     // are below a sixteenth; if that takes longer than `stall_max` the service is detached, as it
     // is above the whole while it has no connection, and above the hard bound always: what is under
     // way everywhere when the channel stops has its place below that.
     std::size_t retention_bytes_max = std::size_t{32} << 20u;
     std::size_t retention_bytes_hard = std::size_t{96} << 20u;
-    std::size_t in_flight_bytes_max = std::size_t{4} << 20u;  // Sent and not received.
+    std::size_t in_flight_bytes_max = std::size_t{1} << 20u;  // Sent and not received.
+    // Events that a service does not have yet, sent or not: above it nobody may send on its channel
+    // until they are below half of it. More would wait in memory that is in no cache.
+    std::size_t waiting_bytes_max = std::size_t{4} << 20u;
     // Sent to an observer, which acknowledges nothing, and not in its socket yet: more ends it.
     std::size_t observer_bytes_max = std::size_t{16} << 20u;
     Duration grace = std::chrono::seconds(10);  // Without a connection.

@@ -167,9 +167,13 @@ void Switch::on_frame(Instant now, ConnectionId from, Life& life, const protocol
 
 void Switch::on_frame(Instant now, ConnectionId from, Life& life,
                       const protocol::Received& received) {
-    if (life.log.receive(received.event)) return;
-    closed(now, from);
-    refuse(from, false, "received an event that was not sent");
+    if (!life.log.receive(received.event)) {
+        closed(now, from);
+        refuse(from, false, "received an event that was not sent");
+        return;
+    }
+    const std::string& name = connections_.at(from).channel;
+    watch_retention(now, name, channels_.at(name));
 }
 
 // Long before our service has to be given up, all members stop to send on its channel. They do for
@@ -184,8 +188,11 @@ void Switch::watch_retention(Instant now, const std::string& name, Channel& chan
         end(life, "too slow: too many events wait to be acknowledged");
         return;
     }
-    const bool must_stop = retained > config_.retention_bytes_max / 4;
-    const bool may_go = retained <= config_.retention_bytes_max / 16;
+    const std::size_t waiting = life.log.waiting_bytes();
+    const bool must_stop =
+        retained > config_.retention_bytes_max / 4 || waiting > config_.waiting_bytes_max;
+    const bool may_go =
+        retained <= config_.retention_bytes_max / 16 && waiting <= config_.waiting_bytes_max / 2;
     if (channel.stop_told ? may_go : must_stop) {
         channel.stop_told = !channel.stop_told;
         control_.push_back(encode_item(FlowItem{.channel = name, .stopped = channel.stop_told}));

@@ -1,17 +1,22 @@
 #include "ringd/totem/delivery.hpp"
 
-#include <algorithm>
+#include <cstring>
+#include <utility>
 
 #include "common/base/invariant.hpp"
 
 namespace totem {
-namespace {
 
-// What an announced size alone reserves: that of a service's usual large item, which then does not
-// move while it grows.
-constexpr std::size_t kReservedBytesMax = std::size_t{2} << 20u;
-
-}  // namespace
+base::Buffer Delivery::Partial::joined() const {
+    base::MutableBuffer whole(bytes);
+    std::size_t at = 0;
+    for (const base::Buffer& fragment : fragments) {
+        std::memcpy(whole.data() + at, fragment.data(), fragment.size());
+        at += fragment.size();
+    }
+    INVARIANT(at == bytes);
+    return std::move(whole).freeze();
+}
 
 void Delivery::deliver(const MessageStore& store, Seq safe_line, std::vector<Action>& actions) {
     while (delivered_ < store.aru()) {
@@ -70,35 +75,28 @@ void Delivery::deliver_chunk(Seq seq, const MessageStore::Message& message, cons
         return;
     }
 
-    if (chunk.first) {
-        Partial& begun = partials_[message.sender];
-        begun.item_bytes = chunk.item_bytes;
-        begun.bytes.clear();
-        begun.bytes.reserve(std::min<std::size_t>(chunk.item_bytes, kReservedBytesMax));
-    }
-    const auto partial = partials_.find(message.sender);
+    if (chunk.first) partials_[message.sender] = {.item_bytes = chunk.item_bytes};
+    const auto known = partials_.find(message.sender);
     // A continuation of nothing: its beginning lies in a gap that the transitional configuration
     // skipped, or its sender broke the protocol. Either way there is no item to complete.
-    if (partial == partials_.end()) return;
-    std::vector<std::byte>& bytes = partial->second.bytes;
-    // Beyond what was reserved the vector grows as bytes come in.
-    const bool fits = partial->second.item_bytes == chunk.item_bytes &&
-                      bytes.size() + chunk.length <= chunk.item_bytes;
+    if (known == partials_.end()) return;
+    Partial& partial = known->second;
+    const bool fits =
+        partial.item_bytes == chunk.item_bytes && partial.bytes + chunk.length <= chunk.item_bytes;
     if (!fits) {
-        partials_.erase(partial);
+        partials_.erase(known);
         return;
     }
-    const auto part = message.packet.bytes().subspan(chunk.offset, chunk.length);
-    bytes.insert(bytes.end(), part.begin(), part.end());
+    partial.fragments.push_back(message.packet.slice(chunk.offset, chunk.length));
+    partial.bytes += chunk.length;
     if (!chunk.last) return;
 
-    const bool complete = bytes.size() == chunk.item_bytes;
-    if (complete) {
-        item.payload = base::Buffer::copy_of(bytes);
+    if (partial.bytes == chunk.item_bytes) {
+        item.payload = partial.joined();
         ++items_completed_;
         actions.emplace_back(std::move(item));
     }
-    partials_.erase(partial);
+    partials_.erase(known);
 }
 
 }  // namespace totem

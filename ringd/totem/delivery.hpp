@@ -39,14 +39,20 @@ class Delivery {
     }
 
   private:
-    // An item of which the last fragments are missing yet.
+    // An item of which the last fragments are missing yet: those that came, where they lie.
     struct Partial {
         std::uint32_t item_bytes = 0;
-        std::vector<std::byte> bytes;
+        std::size_t bytes = 0;  // Of the fragments.
+        std::vector<base::Buffer> fragments{};
 
+        [[nodiscard]] base::Buffer joined() const;
         template <class A>
         void archive(A& a) {
-            a(item_bytes, bytes);
+            a(item_bytes, fragments);
+            if constexpr (A::kReads) {
+                for (const base::Buffer& fragment : fragments)
+                    bytes += fragment.size();
+            }
         }
     };
 

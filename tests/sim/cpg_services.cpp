@@ -37,6 +37,7 @@ CpgServices::CpgServices(const Plan& plan, Stage& stage, CpgTamper tamper)
         config_.batch_bytes = 2'000;
         stream_config_.window_bytes = 20'000;
         stream_config_.in_flight_bytes_max = 10'000;
+        stream_config_.waiting_bytes_max = 30'000;
         stream_config_.retention_bytes_max = 200'000;
         stream_config_.retention_bytes_hard = 1'000'000;
     }

@@ -22,6 +22,7 @@ SwitchConfig small() {
             .retention_bytes_max = 24'000,
             .retention_bytes_hard = 40'000,
             .in_flight_bytes_max = 1500,
+            .waiting_bytes_max = 4000,
             .grace = seconds(10),
             .stall_max = seconds(5)};
 }

@@ -285,6 +285,43 @@ TEST_CASE("a service that does not acknowledge stops its channel, and is given u
     check_rules(cluster);
 }
 
+TEST_CASE(
+    "a service that takes nothing from its socket stops its channel before much waits for it") {
+    SwitchConfig config = small();
+    config.retention_bytes_max = 400'000;
+    config.retention_bytes_hard = 400'000;
+    config.waiting_bytes_max = 4000;
+    ToyCluster cluster(2, config, 1);
+    ToyService& one = cluster.service(1, "a");
+    ToyService& two = cluster.service(2, "a");
+    cluster.connect(one);
+    cluster.connect(two);
+    cluster.form_rings({{1, 2}});
+    cluster.settle();
+    const auto shown = [&] { return cluster.switch_of(2).status().channels[0].services[0]; };
+    std::size_t count = 0;
+    while (cluster.submit(one, 200)) {
+        cluster.run();
+        cluster.acknowledge(one);
+        REQUIRE(++count < 1000);
+    }
+    CHECK(one.window_bytes() == 0);
+    CHECK(shown().retained_bytes > 4000);
+    CHECK(shown().retained_bytes <= 6000);
+
+    // What it has does not count, though it acknowledges nothing.
+    while (one.window_bytes() == 0) {
+        const std::size_t before = two.life().events.size();
+        cluster.say(2, *two.connection(), two.receive());
+        cluster.run();
+        REQUIRE((one.window_bytes() > 0 || two.life().events.size() > before));
+    }
+    CHECK(shown().retained_bytes > 4000);
+    CHECK(shown().in_flight_bytes <= 2000);
+    cluster.settle();
+    check_rules(cluster);
+}
+
 TEST_CASE("what a service has received makes room for more, and is kept") {
     ToyCluster cluster = formed(2);
     ToyService& one = cluster.service(1, "a");

@@ -2,7 +2,10 @@
 // nothing else is taken for a state.
 #include <doctest/doctest.h>
 
+#include <algorithm>
+#include <array>
 #include <set>
+#include <span>
 
 #include "common/base/archive_shape.hpp"
 #include "ringd/totem/ring.hpp"
@@ -53,6 +56,42 @@ std::vector<std::byte> archived(const Ring& ring) {
 }
 
 }  // namespace
+
+TEST_CASE("the bytes of a large item are written once, whoever holds it") {
+    const auto large = base::Buffer::copy_of(std::vector(base::kSharedBytesMin, std::byte{7}));
+    const auto other = base::Buffer::copy_of(std::vector(base::kSharedBytesMin, std::byte{8}));
+    const auto small = base::Buffer::copy_of(std::vector(100, std::byte{9}));
+    const auto half = large.slice(0, large.size() / 2);
+    base::ArchiveWriter writer;
+    writer(large, other, small, base::Buffer(large), base::Buffer(other), base::Buffer(small),
+           half);
+    CHECK(writer.size() < 3 * base::kSharedBytesMin);
+    const std::vector<std::byte> bytes = std::move(writer).take();
+
+    base::ArchiveReader reader(bytes);
+    std::array<base::Buffer, 7> read;
+    for (base::Buffer& buffer : read)
+        reader(buffer);
+    REQUIRE(reader.ok());
+    CHECK(reader.remaining() == 0);
+    CHECK(std::ranges::equal(read[0].bytes(), large.bytes()));
+    CHECK(std::ranges::equal(read[1].bytes(), other.bytes()));
+    CHECK(std::ranges::equal(read[2].bytes(), small.bytes()));
+    CHECK(read[3].data() == read[0].data());
+    CHECK(read[4].data() == read[1].data());
+    CHECK(std::ranges::equal(read[5].bytes(), small.bytes()));
+    CHECK(std::ranges::equal(read[6].bytes(), half.bytes()));
+
+    SUBCASE("a place that was never written ends the reading") {
+        base::ArchiveReader from_the_middle(std::span<const std::byte>(bytes).subspan(
+            2 * (sizeof(std::uint64_t) + base::kSharedBytesMin) + sizeof(std::uint64_t) +
+            small.size()));
+        base::Buffer buffer;
+        from_the_middle(buffer);
+        CHECK(!from_the_middle.ok());
+        CHECK(buffer.empty());
+    }
+}
 
 TEST_CASE("a member that is put into bytes and restored is the same again") {
     const Ring ring = operational_ring();
