@@ -166,6 +166,12 @@ bool FailureDetector::heartbeat_arrived(base::NodeId peer, LinkId link, const He
 void FailureDetector::port_unreachable(base::NodeId peer, LinkId link, Instant now) {
     if (path_of(peer, link) == nullptr) return;
     PeerState& state = peers_.at(peer);
+    if (!state.best) {
+        // There is nothing to convict: probes of all to each node that is not there yet would be
+        // most of the packets when many start.
+        state.probing = false;
+        return;
+    }
     if (!state.probing) {
         // A single one can be forged, or be an echo of a restart: see what a probe meets.
         state.probing = true;

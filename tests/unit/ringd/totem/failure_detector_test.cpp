@@ -372,3 +372,12 @@ TEST_CASE("faster heartbeats are believed only when those of the other side must
     world.wait(milliseconds(450));
     CHECK_FALSE(world.heard());
 }
+
+TEST_CASE("a kernel that answers for a node which is not there brings no probes") {
+    World world;
+    world.wait(milliseconds(10));
+    world.detector.port_unreachable(kPeer, kLink, world.now);
+    CHECK(world.wait(milliseconds(200)).size() <= 3);
+    world.beat();
+    CHECK(world.heard());
+}
