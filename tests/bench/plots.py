@@ -83,6 +83,10 @@ def _size(key):
     return key[3]
 
 
+def _clients(key):
+    return int(key[4].split()[0])  # "8 clients, 1 group"
+
+
 PLOTS = [
     ("throughput_by_size", "Messages a second by size, 3 nodes, all sending", "bytes", "messages/s",
      lambda rows: _series(rows, "flood", "msg_s", _size, lambda n, s, z, c: n == 3 and s == 3 and not c)),
@@ -92,8 +96,15 @@ PLOTS = [
      lambda rows: _series(rows, "flood", "msg_s", _nodes, lambda n, s, z, c: s == n and z == 64 and not c)),
     ("cpu_by_size", "CPU of all daemons a delivery, 3 nodes, all sending", "bytes", "us",
      lambda rows: _series(rows, "flood", "daemon_cpu_us", _size, lambda n, s, z, c: n == 3 and s == 3 and not c)),
+    ("throughput_by_clients", "Messages of 64 B a second by clients a node, one group, 3 nodes, all sending",
+     "clients a node", "messages/s",
+     lambda rows: _series(rows, "flood", "msg_s", _clients, lambda n, s, z, c: n == 3 and z == 64 and "1 group" in c)),
+    ("latency_by_clients", "Idle latency to own delivery, p50, by clients a node, 3 nodes", "clients a node", "us",
+     lambda rows: _series(rows, "ping", "own_p50_us", _clients, lambda n, s, z, c: n == 3 and "1 group" in c)),
+    ("latency_by_size", "Idle latency to own delivery, p50, 3 nodes", "bytes", "us",
+     lambda rows: _series(rows, "ping", "own_p50_us", _size, lambda n, s, z, c: n == 3 and c == "agreed")),
     ("latency_by_nodes", "Idle latency to own delivery, p50", "nodes", "us",
-     lambda rows: _series(rows, "ping", "own_p50_us", _nodes, lambda n, s, z, c: c == "agreed")),
+     lambda rows: _series(rows, "ping", "own_p50_us", _nodes, lambda n, s, z, c: z == 64 and c == "agreed")),
     ("latency_by_load", "Latency p99 to another node by load, 1 KiB, 3 nodes", "messages/s", "us",
      lambda rows: _latency_by_load(rows)),
     ("formation_by_nodes", "Seconds until one ring", "nodes", "s",

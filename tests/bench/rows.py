@@ -4,6 +4,7 @@ A row yields results: dictionaries with `kind`, `senders`, `size`, `case` where 
 figures. `Plan` says which sizes, lengths and numbers; run.py adds engine, nodes and round.
 """
 
+import contextlib
 import json
 import os
 import random
@@ -16,6 +17,8 @@ import netns
 
 SIZES = (1, 64, 256, 1024, 4096, 16384, 65536, 262144, 1_000_000, 1 << 20)
 QUICK_SIZES = (64, 1024, 16384, 65536, 1 << 20)
+LATENCY_SIZES = (64, 1024, 16384, 65536)
+CLIENTS = (1, 2, 4, 8)  # A node.
 LOADS = (10, 50, 90)  # Percent.
 
 
@@ -40,9 +43,11 @@ def idle(cluster, plan):
 
 
 def latency(cluster, plan):
-    for safe in (False, True) if plan.is_full else (False,):
-        figures = cluster.phase("ping", 1, 64, f"{plan.pings} 1000", safe=safe)
-        yield result("ping", figures, 1, 64, "safe" if safe else "agreed")
+    for size in LATENCY_SIZES if plan.is_full else (64,):
+        figures = cluster.phase("ping", 1, size, f"{plan.pings} 1000")
+        yield result("ping", figures, 1, size, "agreed")
+    if plan.is_full:
+        yield result("ping", cluster.phase("ping", 1, 64, f"{plan.pings} 1000", safe=True), 1, 64, "safe")
 
 
 def rate(cluster, plan):
@@ -83,21 +88,33 @@ def safe(cluster, plan):
 
 def many(cluster, plan):
     """Several clients a node in one group, and each in a group of its own."""
-    clients = 8
-    for case, groups in (("8 clients, 1 group", ["many"] * clients),
-                         ("8 clients, 8 groups", [f"many{i}" for i in range(clients)])):
-        extra = []
-        for group in groups:
-            extra += cluster.add_members(group, wait=False)
-        for member in extra:
-            member.tell(f"members {sum(m.group == member.group for m in extra)}")
-        for member in extra:
-            member.answer(60)
-        senders = sum(m.group == extra[0].group for m in extra)
+    for clients in CLIENTS if plan.is_full else CLIENTS[-1:]:
+        with _clients(cluster, ["many"] * clients) as extra:
+            case = f"{clients} clients, 1 group"
+            for size in (64, 4096):
+                figures = cluster.phase("flood", len(extra), size, plan.seconds, members=extra)
+                yield result("flood", figures, len(extra), size, case)
+            figures = cluster.phase("ping", 1, 64, f"{plan.pings // 2} 1000", members=extra)
+            yield result("ping", figures, 1, 64, case)
+    clients = CLIENTS[-1]
+    with _clients(cluster, [f"many{i}" for i in range(clients)]) as extra:
         for size in (64, 4096):
-            figures = cluster.phase("flood", senders, size, plan.seconds, members=extra)
-            yield result("flood", figures, len(extra), size, case)
-        cluster.quit_members(extra)
+            figures = cluster.phase("flood", cluster.nodes, size, plan.seconds, members=extra)
+            yield result("flood", figures, len(extra), size, f"{clients} clients, {clients} groups")
+
+
+@contextlib.contextmanager
+def _clients(cluster, groups):
+    """On each node one client for each of `groups`, in it; every group is whole."""
+    extra = []
+    for group in groups:
+        extra += cluster.add_members(group, wait=False)
+    for member in extra:
+        member.tell(f"members {sum(m.group == member.group for m in extra)}")
+    for member in extra:
+        member.answer(60)
+    yield extra
+    cluster.quit_members(extra)
 
 
 def connections(cluster, plan):
