@@ -193,7 +193,8 @@ TEST_CASE("the rules hold when ringds are killed") {
         check({.seed = seed,
                .nodes = 2 + static_cast<std::uint32_t>(seed % 3),
                .restarts = seed % 2 == 0,
-               .rings_die = true});
+               .rings_die = true,
+               .bursts = true});
     }
 }
 

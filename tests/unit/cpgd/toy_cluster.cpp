@@ -197,11 +197,15 @@ void ToyCluster::restart(std::uint32_t id, const std::optional<base::Buffer>& sn
     }
 }
 
-// The core has lost its place: what it had not made yet will be other events.
+// The core has lost its place: what it had not made yet will be other events, also of sessions that
+// it does not know yet.
 void ToyCluster::forget_later_tags(NodeId id) {
+    std::map<cpg::SessionId, std::uint64_t> made;
     for (const cpg::SessionStatus& session : nodes_.at(id).core.status().sessions) {
-        auto& tags = tags_[{id, session.session}];
-        tags.erase(tags.upper_bound(session.events), tags.end());
+        made[session.session] = session.events;
+    }
+    for (auto& [whose, tags] : tags_) {
+        if (whose.first == id) tags.erase(tags.upper_bound(made[whose.second]), tags.end());
     }
 }
 
