@@ -36,12 +36,26 @@ quorum_ring_id ring_of(const base::RingId& ring) {
 // What a quorum_handle_t stands for.
 struct Instance {
     std::unique_ptr<QuorumSession> session;
+    quorum_model_t model = QUORUM_MODEL_V0;
     quorum_notification_fn_t v0 = nullptr;
     quorum_v1_quorum_notification_fn_t v1_quorum = nullptr;
     quorum_v1_nodelist_notification_fn_t v1_nodelist = nullptr;
     quorum_handle_t handle = 0;
     std::atomic<const void*> context = nullptr;
     std::atomic<bool> finalized = false;
+
+    // The next event of this handle. Those of model v0 know of no node lists: one that counted
+    // would make a dispatch of one event return with nothing (corosync-quorumtool -m waits for
+    // another library's event after each).
+    cs_error_t take(QuorumSession::Event& event, client::Wait wait) const {
+        for (;;) {
+            const cs_error_t taken = session->next_event(event, wait);
+            const auto* answer = std::get_if<api::Answer>(&event);
+            const bool is_nodelist =
+                answer != nullptr && std::holds_alternative<api::NodelistEvent>(*answer);
+            if (taken != CS_OK || model != QUORUM_MODEL_V0 || !is_nodelist) return taken;
+        }
+    }
 
     void run(const QuorumSession::Event& event) const {
         const auto* answer = std::get_if<api::Answer>(&event);
@@ -126,6 +140,7 @@ cs_error_t quorum_model_initialize(quorum_handle_t* handle, quorum_model_t model
     return api_boundary([&] {
         const auto instance = std::make_shared<Instance>();
         instance->context = context;
+        instance->model = model;
         if (model_data != nullptr && model == QUORUM_MODEL_V0) {
             quorum_model_v0_data_t data{};
             std::memcpy(&data, model_data, sizeof(data));
@@ -166,7 +181,7 @@ cs_error_t quorum_dispatch(quorum_handle_t handle, cs_dispatch_flags_t dispatch_
         QuorumSession::Event event;
         return client::dispatch_events(
             dispatch_types, instance.finalized,
-            [&](client::Wait wait) { return instance.session->next_event(event, wait); },
+            [&](client::Wait wait) { return instance.take(event, wait); },
             [&] { instance.run(event); });
     });
 }
