@@ -47,7 +47,8 @@ void Core::start_afresh(Context& context, protocol::Incarnation incarnation) {
     }
     if (exchange_) abort_exchange(context);
     if (is_marker_awaited_) {
-        // Those that begin with what the exchange held had their events, if any, in the former life.
+        // Those that begin with what the exchange held had their events, if any, in the former
+        // life.
         for (auto& [id, client] : clients_) {
             if (!client.sure_events) client.sure_events = 0;
         }
