@@ -9,21 +9,10 @@
 #include <cstring>
 
 #include "common/os/notify.hpp"
+#include "common/os/scheduling.hpp"
 
 namespace ringd {
 namespace {
-
-// Above everything ordinary, below the kernel's own threads and watchdogs. RLIMIT_RTPRIO 1 is all
-// that it takes.
-constexpr int kRealTimePriority = 1;
-constexpr int kNice = -10;
-
-// Without privilege the flag can be set and not be taken back: it is part of both. Threads of
-// libraries begin without our priority.
-bool set_policy(int policy) {
-    const sched_param parameters{.sched_priority = policy == SCHED_RR ? kRealTimePriority : 0};
-    return ::sched_setscheduler(0, policy | SCHED_RESET_ON_FORK, &parameters) == 0;
-}
 
 bool is_real_time_now() {
     return (::sched_getscheduler(0) & ~SCHED_RESET_ON_FORK) == SCHED_RR;
@@ -36,7 +25,7 @@ int own_nice() {
 // What the process may without a capability (getrlimit(2)).
 bool may_be_real_time() {
     rlimit limit{};
-    return ::getrlimit(RLIMIT_RTPRIO, &limit) == 0 && limit.rlim_cur >= kRealTimePriority;
+    return ::getrlimit(RLIMIT_RTPRIO, &limit) == 0 && limit.rlim_cur >= os::kRealTimePriority;
 }
 
 }  // namespace
@@ -60,14 +49,15 @@ bool LatenessRule::pass_deadline(base::Instant now) {
 }
 
 void Priority::take() {
-    const bool is_nice = ::setpriority(PRIO_PROCESS, 0, kNice) == 0;
+    const bool is_nice = ::setpriority(PRIO_PROCESS, 0, os::kDaemonNice) == 0;
     if (use_ == config::RealTime::Never) return;
     const bool may_ask = std::getenv(os::kAskPriority) != nullptr;
     // Who started us may have given it already.
-    if (!may_ask && !is_real_time_now() && !set_policy(SCHED_RR)) {
+    if (!may_ask && !is_real_time_now() && !os::set_real_time(0, true)) {
         const int reason = errno;
-        log_.warning("no real-time priority, going on without",
-                     {{"ERROR", std::strerror(reason)}, {"NICE", is_nice ? kNice : own_nice()}});
+        log_.warning(
+            "no real-time priority, going on without",
+            {{"ERROR", std::strerror(reason)}, {"NICE", is_nice ? os::kDaemonNice : own_nice()}});
         return;
     }
     means_ = may_ask ? Means::Asking : may_be_real_time() ? Means::Own : Means::None;
@@ -92,7 +82,7 @@ void Priority::pass_deadline(base::Instant now) {
 }
 
 bool Priority::change_to(bool is_real_time) {
-    if (means_ != Means::Asking) return set_policy(is_real_time ? SCHED_RR : SCHED_OTHER);
+    if (means_ != Means::Asking) return os::set_real_time(0, is_real_time);
     os::ask_real_time(is_real_time);
     return true;
 }

@@ -13,6 +13,7 @@
 #include <cstdlib>
 
 #include "common/os/notify.hpp"
+#include "common/os/scheduling.hpp"
 #include "common/os/unique_fd.hpp"
 
 namespace node {
@@ -33,9 +34,6 @@ bool place_descriptors(const Program& program) {
     }
     return true;
 }
-
-// Above everything ordinary.
-constexpr int kRealTimePriority = 1;
 
 bool set(const char* name, const std::string& value) {
     return ::setenv(name, value.c_str(), 1) == 0;
@@ -69,12 +67,12 @@ void raise_limits(const Limits& limits) {
         const rlimit limit{.rlim_cur = value, .rlim_max = value};
         return ::setrlimit(static_cast<__rlimit_resource_t>(resource), &limit) == 0;
     };
-    const bool may_be_real_time = raise(RLIMIT_RTPRIO, kRealTimePriority);
+    const bool may_be_real_time = raise(RLIMIT_RTPRIO, os::kRealTimePriority);
     (void)raise(RLIMIT_NICE, kNiceMost);
     (void)raise(RLIMIT_MEMLOCK, RLIM_INFINITY);
     // To try it is the only way to know whether we may.
-    const bool can_give =
-        limits.real_time && !may_be_real_time && set_real_time(0, true) && set_real_time(0, false);
+    const bool can_give = limits.real_time && !may_be_real_time && os::set_real_time(0, true) &&
+                          os::set_real_time(0, false);
     (void)(can_give ? ::setenv(os::kAskPriority, "1", 1) : ::unsetenv(os::kAskPriority));
 }
 
@@ -120,12 +118,6 @@ bool become(const os::Identity& identity, bool net_buffers) {
 }
 
 }  // namespace
-
-bool set_real_time(pid_t pid, bool is_wanted) {
-    const sched_param parameters{.sched_priority = is_wanted ? kRealTimePriority : 0};
-    const int policy = is_wanted ? SCHED_RR : SCHED_OTHER;
-    return ::sched_setscheduler(pid, policy | SCHED_RESET_ON_FORK, &parameters) == 0;
-}
 
 os::Result<pid_t> start(const Program& program) {
     const pid_t parent = ::getpid();

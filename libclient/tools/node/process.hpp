@@ -31,9 +31,6 @@ struct Program {
     Limits limits = {};
 };
 
-// SCHED_RR at priority 1, or the ordinary policy, of a process. False: refused.
-bool set_real_time(pid_t pid, bool is_wanted);
-
 // Gives the process id. The child dies by SIGTERM when this process does.
 os::Result<pid_t> start(const Program& program);
 

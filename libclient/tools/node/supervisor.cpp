@@ -18,6 +18,7 @@
 #include "common/os/clock.hpp"
 #include "common/os/exit_status.hpp"
 #include "common/os/notify.hpp"
+#include "common/os/scheduling.hpp"
 #include "libclient/tools/node/folders.hpp"
 #include "libclient/tools/node/process.hpp"
 #include "libclient/tools/node/sockets.hpp"
@@ -45,9 +46,6 @@ const std::vector<Role>& roles() {
     };
     return all;
 }
-
-// The daemons go before ordinary programs, as in the units.
-constexpr int kNice = -10;
 
 // Under this name ringd stores from what the next ringd goes on.
 constexpr std::string_view kMemory = "memory";
@@ -218,7 +216,7 @@ void Supervisor::start_daemon(Daemon& daemon) {
     if (::geteuid() == 0) {
         program.limits = {.is_raised = is_ring,
                           .real_time = is_ring && settings_.real_time,
-                          .nice = kNice,
+                          .nice = os::kDaemonNice,  // As in the units.
                           .net_buffers = is_ring};
     }
     daemon.restart_at.reset();
@@ -376,7 +374,7 @@ void Supervisor::take(Daemon& daemon, Notification notification) {
         }
     }
     if (message.real_time && settings_.real_time && &daemon == &daemons_.front() &&
-        !set_real_time(daemon.pid, *message.real_time)) {
+        !os::set_real_time(daemon.pid, *message.real_time)) {
         log_.warning("cannot give the priority that a daemon asks for",
                      {{"DAEMON", daemon.name}, {"ERROR", std::strerror(errno)}});
     }
