@@ -64,8 +64,10 @@ void Core::start_afresh(Context& context, protocol::Incarnation incarnation) {
     view_ = {};
     is_again_due_ = true;
     if (is_marker_awaited_) return;
-    Place& last = had_[self_].last;
-    last = std::max(last, Place{.life = life_, .number = 0});
+    // A life that begins with nothing misses nothing of those before.
+    const Place begin{.life = life_, .number = 0};
+    Progress& own = had_[self_];
+    if (own.last.life != life_) own = {.last = begin, .former = begin};
 }
 
 void Core::submit_again(Context& context) {

@@ -107,7 +107,6 @@ class Core {
     struct Brought {
         std::vector<SessionState> sessions;
         std::vector<std::string> stopped_groups;
-        std::vector<base::NodeId> known;
         std::map<base::NodeId, Progress> had;
         std::uint64_t life = 0;
         std::uint32_t parts = 0;
@@ -143,6 +142,7 @@ class Core {
     void on_batch(Context& context, const protocol::Batch& batch);
     void on_state(Context& context, base::NodeId sender, std::uint64_t life, State state);
     [[nodiscard]] std::set<base::NodeId> lagging_nodes() const;
+    void part_from_lagging_nodes(Context& context);
     void catch_up(Context& context);
     void forget_unsure_sessions(Context& context);
     void take_over_from_former_life(Context& context, const Brought& brought);

@@ -8,24 +8,30 @@ namespace cpg {
 
 using protocol::cpg::Reason;
 
-// Of each node that nobody else in the view knows as it is now: did others have more of it before,
-// when its ringd was lost? Where somebody knows it, its word counts.
+// Each node of which others had more than it has now, from before its ringd was lost.
 std::set<base::NodeId> Core::lagging_nodes() const {
     std::set<base::NodeId> lagging;
     for (const auto& [node, own] : exchange_->brought) {
         const auto claim = own.had.find(node);
         const Progress claimed = claim == own.had.end() ? Progress{} : claim->second;
-        bool is_known = false;
-        bool has_more = false;
-        for (const auto& [other, brought] : exchange_->brought) {
-            if (other == node) continue;
-            is_known = is_known || std::ranges::find(brought.known, node) != brought.known.end();
-            const auto had = brought.had.find(node);
-            has_more = has_more || (had != brought.had.end() && claimed.lacks(had->second));
-        }
-        if (has_more && !is_known) lagging.insert(node);
+        const bool is_behind = std::ranges::any_of(exchange_->brought, [&](const auto& each) {
+            const auto had = each.second.had.find(node);
+            return had != each.second.had.end() && claimed.lacks(had->second);
+        });
+        if (is_behind) lagging.insert(node);
     }
     return lagging;
+}
+
+// A node that catches up does it alone, also when it had come to some of the view before those who
+// had more of it: to them it went, and they to it, as in a partition before the view.
+void Core::part_from_lagging_nodes(Context& context) {
+    std::set<base::NodeId> parted;
+    const bool are_we = exchange_->lagging->contains(self_);
+    for (const auto& [node, incarnation] : known_) {
+        if (node != self_ && (are_we || exchange_->lagging->contains(node))) parted.insert(node);
+    }
+    forget_nodes(context, parted);
 }
 
 // Takes in, alone, what others had of us before our ringd was lost: in its order, and before

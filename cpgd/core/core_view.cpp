@@ -93,11 +93,7 @@ void Core::submit_state(Context& context) {
                 .caught_up = exchange_->lagging.has_value(),
                 .sessions = {},
                 .stopped_groups = groups_.stopped_by(self_),
-                .known = {},
                 .had = {}};
-    for (const auto& [node, incarnation] : known_) {
-        state.known.push_back(node);
-    }
     for (const auto& [node, had] : had_) {
         state.had.push_back({.node = node, .had = had});
     }
@@ -109,12 +105,11 @@ void Core::submit_state(Context& context) {
         ++state.part;
         state.sessions.clear();
         state.stopped_groups.clear();
-        state.known.clear();
         state.had.clear();
     };
     std::size_t bytes = 0;
     for (SessionState& session : groups_.sessions_of(self_)) {
-        State one{.sessions = {session}, .stopped_groups = {}, .known = {}, .had = {}};
+        State one{.sessions = {session}, .stopped_groups = {}, .had = {}};
         bytes += encoded_bytes_max(one);
         state.sessions.push_back(std::move(session));
         if (bytes < kStatePartBytes) continue;
@@ -136,7 +131,6 @@ void Core::on_state(Context& context, base::NodeId sender, std::uint64_t life, S
     brought.is_whole = state.last;
     std::ranges::move(state.sessions, std::back_inserter(brought.sessions));
     std::ranges::move(state.stopped_groups, std::back_inserter(brought.stopped_groups));
-    std::ranges::move(state.known, std::back_inserter(brought.known));
     for (const NodeProgress& progress : state.had) {
         brought.had[progress.node] = progress.had;
     }
@@ -149,6 +143,7 @@ void Core::on_state(Context& context, base::NodeId sender, std::uint64_t life, S
     if (exchange_->lagging) return finish_exchange(context);
     exchange_->lagging = lagging_nodes();
     if (exchange_->lagging->empty()) return finish_exchange(context);
+    part_from_lagging_nodes(context);
     const bool are_we = exchange_->lagging->contains(self_);
     if (are_we) catch_up(context);
     for (const base::NodeId node : *exchange_->lagging) {

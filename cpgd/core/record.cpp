@@ -29,7 +29,6 @@ constexpr std::size_t kWholeMcastBytes = 26;  // In front of the payload of a wh
 constexpr std::size_t kSessionBytesMin = 28;
 constexpr std::size_t kHandleBytesMin = 6;
 constexpr std::size_t kTextBytesMin = 2;
-constexpr std::size_t kNodeBytes = 4;
 constexpr std::size_t kNodeProgressBytes = 36;
 constexpr std::size_t kPlaceAt = 9;
 
@@ -217,11 +216,6 @@ State read_state(FrameReader& reader) {
     for (std::size_t i = 0; i < stopped && !reader.error(); ++i) {
         state.stopped_groups.push_back(read_group(reader));
     }
-    const std::size_t known = reader.read_count(kNodeBytes);
-    state.known.reserve(known);
-    for (std::size_t i = 0; i < known && !reader.error(); ++i) {
-        state.known.push_back(reader.read_node());
-    }
     const std::size_t had = reader.read_count(kNodeProgressBytes);
     state.had.reserve(had);
     for (std::size_t i = 0; i < had && !reader.error(); ++i) {
@@ -349,10 +343,6 @@ void write(FrameWriter& writer, const State& state) {
     for (const std::string& group : state.stopped_groups) {
         writer.write_text(group);
     }
-    writer.write_count(state.known.size());
-    for (const base::NodeId node : state.known) {
-        writer.write_node(node);
-    }
     writer.write_count(state.had.size());
     for (const NodeProgress& progress : state.had) {
         writer.write_node(progress.node);
@@ -374,8 +364,7 @@ std::size_t variable_bytes(const McastRun& run) {
     return run.messages.count() * kWholeMcastBytes + run.messages.payload_bytes();
 }
 std::size_t variable_bytes(const State& state) {
-    std::size_t bytes =
-        17 + state.known.size() * kNodeBytes + state.had.size() * kNodeProgressBytes;
+    std::size_t bytes = 13 + state.had.size() * kNodeProgressBytes;
     for (const SessionState& session : state.sessions) {
         bytes += encoded_bytes_max(Open{}) + 4;
         for (const HandleState& handle : session.handles) {

@@ -101,10 +101,12 @@ struct Progress {
     Place last;
     Place former;
 
-    // Whether who has come to `place` has had something of the node that is not in here.
+    // Whether who has come to `place` has had something of the node that is not in here: of these
+    // two lives, or of one that is after the former and not in here at all.
     [[nodiscard]] bool lacks(const Place& place) const {
+        if (place.life == last.life) return place.number > last.number;
         if (place.life == former.life) return place.number > former.number;
-        return place > last;
+        return place.life > former.life;
     }
     [[nodiscard]] bool lacks(const Progress& theirs) const {
         return lacks(theirs.last) || lacks(theirs.former);
@@ -118,8 +120,8 @@ struct NodeProgress {
 
 // What the sender's node brings to the view (ring, version): as of the place where the view stands
 // in the order, or, when `caught_up`, after what others had of the sender before. Several parts
-// when it is long; they count from 0. The first has the nodes whose groups the sender knows, and
-// the last batch that it had of every node, also of those that are gone.
+// when it is long; they count from 0. The first has the last batch that the sender had of every
+// node, also of those that are gone.
 struct State {
     base::RingId ring{};
     std::uint64_t version = 0;
@@ -128,7 +130,6 @@ struct State {
     bool last = true;
     std::vector<SessionState> sessions;
     std::vector<std::string> stopped_groups;
-    std::vector<base::NodeId> known;
     std::vector<NodeProgress> had;
 };
 

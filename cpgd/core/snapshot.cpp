@@ -15,7 +15,7 @@ using protocol::FrameError;
 using protocol::FrameReader;
 using protocol::FrameWriter;
 
-constexpr std::uint8_t kSnapshotVersion = 2;
+constexpr std::uint8_t kSnapshotVersion = 3;
 constexpr std::uint64_t kAllSure = ~std::uint64_t{0};
 constexpr std::size_t kUsualBytes = std::size_t{64} << 10u;
 
@@ -186,7 +186,6 @@ base::Buffer Core::snapshot() const {
         writer.write(incarnation.value());
         const State state{.sessions = groups_.sessions_of(node),
                           .stopped_groups = groups_.stopped_by(node),
-                          .known = {},
                           .had = {}};
         write_state(writer, state, incarnation);
     }

@@ -4,6 +4,9 @@
 #include <doctest/doctest.h>
 
 #include <algorithm>
+#include <cinttypes>
+#include <cstdio>
+#include <cstdlib>
 
 #include "tests/unit/cpgd/toy_cluster.hpp"
 
@@ -171,17 +174,39 @@ void check(const History& history) {
     }
 }
 
+// Each case has this many seeds, unless HALO_CPG_SEEDS says "from-to".
+struct Seeds {
+    explicit Seeds(std::uint64_t count) : to(count) {
+        const char* text = std::getenv("HALO_CPG_SEEDS");
+        if (text != nullptr && std::sscanf(text, "%" SCNu64 "-%" SCNu64, &from, &to) != 2)
+            FAIL("HALO_CPG_SEEDS is not from-to: ", text);
+    }
+
+    std::uint64_t from = 1;
+    std::uint64_t to = 0;
+};
+
+History with_dying_rings(std::uint64_t seed, bool bursts = true) {
+    return {.seed = seed,
+            .nodes = 2 + static_cast<std::uint32_t>(seed % 3),
+            .restarts = seed % 2 == 0,
+            .rings_die = true,
+            .bursts = bursts};
+}
+
 }  // namespace
 
 TEST_CASE("the rules hold over partitions, deaths and reconnects") {
-    for (std::uint64_t seed = 1; seed <= 400; ++seed) {
+    const Seeds seeds(400);
+    for (std::uint64_t seed = seeds.from; seed <= seeds.to; ++seed) {
         check({.seed = seed, .nodes = 2 + static_cast<std::uint32_t>(seed % 4)});
         check({.seed = seed, .nodes = 3, .bursts = true});
     }
 }
 
 TEST_CASE("the rules hold when cpgds are started again from snapshots") {
-    for (std::uint64_t seed = 1; seed <= 400; ++seed) {
+    const Seeds seeds(400);
+    for (std::uint64_t seed = seeds.from; seed <= seeds.to; ++seed) {
         const auto nodes = 2 + static_cast<std::uint32_t>(seed % 3);
         check({.seed = seed, .nodes = nodes, .restarts = true});
         check({.seed = seed, .nodes = nodes, .restarts = true, .bursts = true});
@@ -189,12 +214,26 @@ TEST_CASE("the rules hold when cpgds are started again from snapshots") {
 }
 
 TEST_CASE("the rules hold when ringds are killed") {
-    for (std::uint64_t seed = 1; seed <= 3000; ++seed) {
-        check({.seed = seed,
-               .nodes = 2 + static_cast<std::uint32_t>(seed % 3),
-               .restarts = seed % 2 == 0,
-               .rings_die = true,
-               .bursts = true});
+    const Seeds seeds(3000);
+    for (std::uint64_t seed = seeds.from; seed <= seeds.to; ++seed) {
+        check(with_dying_rings(seed));
+        if (seed % 4 == 0) check(with_dying_rings(seed, false));
+    }
+}
+
+// Seeds that have failed, beyond those above.
+TEST_CASE("a node whose ringd was lost comes to others before those who had more of it") {
+    for (const std::uint64_t seed : {11540U, 29827U}) {
+        check(with_dying_rings(seed));
+    }
+    for (const std::uint64_t seed : {16372U, 27512U, 28495U, 29467U, 50504U, 58399U}) {
+        check(with_dying_rings(seed, false));
+    }
+}
+
+TEST_CASE("a cpgd is restarted again and again, and then its ringd is lost") {
+    for (const std::uint64_t seed : {69938U, 153726U}) {
+        check(with_dying_rings(seed, false));
     }
 }
 
