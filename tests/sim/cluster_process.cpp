@@ -182,8 +182,16 @@ bool Cluster::step_services(Host& host) {
     std::vector<totem::Submitted> submissions;
     const std::size_t room = host.leaving ? 0 : host.ring->submit_room();
     services_->take_submissions(host.index, room, submissions);
-    for (const totem::Submitted& submission : submissions) {
-        if (!step(host, submission)) return false;
+    for (auto submission = submissions.begin(); submission != submissions.end(); ++submission) {
+        const std::size_t told = host.told.size();
+        if (step(host, *submission)) continue;
+        // The stream outlives a kill, and has given these: the next process hears them, behind the
+        // one that it hears again if it was lost.
+        if (host.killed_at) {
+            const auto again = static_cast<std::ptrdiff_t>(host.told.size() - told);
+            host.told.insert(host.told.begin() + again, submission + 1, submissions.end());
+        }
+        return false;
     }
     return true;
 }
