@@ -1,25 +1,23 @@
 // Sealing with one key: authenticated encryption of a packet, its header bound to it.
 #pragma once
 
-#include <openssl/types.h>
-
 #include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <span>
 
+#include "ringd/transport/cipher.hpp"
 #include "ringd/transport/cluster_key.hpp"
 #include "ringd/transport/packet_header.hpp"
 
 namespace transport {
 
-// Either seals or opens. OpenSSL's context is made once, as setting up a cipher costs more than a
-// packet.
+// Either seals or opens.
 class Aead {
   public:
-    enum class Use : std::uint8_t { Seal, Open };
+    using Use = CipherUse;
 
-    // Aborts when OpenSSL doesn't know the cipher: is_available() asks before.
+    // Needs: is_available(suite).
     Aead(Suite suite, const SendingKey& key, Use use);
 
     [[nodiscard]] static bool is_available(Suite suite);
@@ -38,15 +36,10 @@ class Aead {
                             std::span<const std::byte, kTagBytes> tag, std::span<std::byte> out);
 
   private:
-    struct Deleter {
-        void operator()(EVP_CIPHER_CTX* context) const;
-    };
-    using Nonce = std::array<unsigned char, 12>;
     [[nodiscard]] Nonce nonce_of(std::uint64_t counter) const;
 
-    Suite suite_;
     Secret<12> nonce_base_;
-    std::unique_ptr<EVP_CIPHER_CTX, Deleter> context_;  // None for Suite::None.
+    std::unique_ptr<Cipher> cipher_;  // None for Suite::None.
 };
 
 }  // namespace transport
