@@ -24,7 +24,7 @@ struct RecordHead {
 
 // Of an input, from its front: what says what it is. The rest is payload that the core takes as it
 // is, and to look at all of it would cost as much as to keep it.
-constexpr std::size_t kSummedBytes = 512;
+constexpr std::size_t kSummedBytes = 128;
 
 constexpr std::size_t padded(std::size_t bytes) {
     return (bytes + 7) / 8 * 8;
