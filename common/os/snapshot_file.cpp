@@ -11,6 +11,7 @@
 #include <utility>
 
 #include "common/base/invariant.hpp"
+#include "common/base/pieces.hpp"
 
 namespace os {
 namespace {
@@ -108,20 +109,21 @@ os::Result<void> SnapshotFile::grow(std::size_t size) {
     return {};
 }
 
-os::Result<void> SnapshotFile::store(std::span<const std::byte> snapshot) {
+os::Result<void> SnapshotFile::store(std::span<const base::Buffer> pieces) {
+    const std::size_t bytes = base::bytes_of(pieces);
     const std::uint32_t current = header_of(memory_).current.load();
     const std::uint32_t next = current == 0 ? 1 : 0;
-    if (header_of(memory_).slots[next].capacity < snapshot.size()) {
+    if (header_of(memory_).slots[next].capacity < bytes) {
         // At the end; what the slot had before stays unused: at most as much again.
-        const std::size_t capacity = std::max(kSlotBytesMin, 2 * snapshot.size());
+        const std::size_t capacity = std::max(kSlotBytesMin, 2 * bytes);
         const std::size_t offset = size_;
         if (auto grown = grow(size_ + capacity); !grown) return grown;
         header_of(memory_).slots[next] = {.offset = offset, .capacity = capacity, .length = 0};
     }
     Header& header = header_of(memory_);
     Header::Slot& slot = header.slots[next];
-    std::memcpy(memory_ + slot.offset, snapshot.data(), snapshot.size());
-    slot.length = snapshot.size();
+    base::copy_pieces(pieces, {memory_ + slot.offset, slot.capacity});
+    slot.length = bytes;
     header.current.store(next, std::memory_order_release);
     return {};
 }

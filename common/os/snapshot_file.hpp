@@ -34,7 +34,8 @@ class SnapshotFile {
     // Why what a former life left is not used, for people; null when it is, or when none left any.
     [[nodiscard]] const char* refusal() const;
 
-    os::Result<void> store(std::span<const std::byte> snapshot);
+    // The pieces one after the other are the snapshot.
+    os::Result<void> store(std::span<const base::Buffer> pieces);
 
     // This life has shown that it can live with its state: it has taken in all that came after it.
     void lived();

@@ -73,7 +73,7 @@ class Core {
 
     // Only between exchanges: while one runs, take it later. Else it aborts.
     [[nodiscard]] bool can_snapshot() const { return !exchange_ && applied_ > protocol::Cursor{}; }
-    [[nodiscard]] base::Buffer snapshot() const;
+    [[nodiscard]] std::vector<base::Buffer> snapshot() const;
     // About its size: what it holds of the clients' events.
     [[nodiscard]] std::size_t queued_bytes() const;
     // Clients of a former life that have not come back: what they have had meanwhile is not known.

@@ -3,6 +3,7 @@
 // in it: clients keep that until it is answered or credited, and say it again.
 #include <algorithm>
 #include <iterator>
+#include <utility>
 
 #include "common/base/invariant.hpp"
 #include "common/protocol/codec.hpp"
@@ -18,6 +19,30 @@ using protocol::FrameWriter;
 constexpr std::uint8_t kSnapshotVersion = 3;
 constexpr std::uint64_t kAllSure = ~std::uint64_t{0};
 constexpr std::size_t kUsualBytes = std::size_t{64} << 10u;
+// A payload of so many bytes is a piece of the snapshot as it is, and not copied into one.
+constexpr std::size_t kPieceBytesMin = std::size_t{4} << 10u;
+constexpr std::size_t kBetweenBytes = 256;
+
+class PieceWriter {
+  public:
+    [[nodiscard]] FrameWriter& small() { return small_; }
+    void write_payload(const base::Buffer& payload) {
+        if (payload.size() < kPieceBytesMin) {
+            small_.write_bytes(payload.bytes());
+            return;
+        }
+        pieces_.push_back(std::exchange(small_, FrameWriter(kBetweenBytes)).finish());
+        pieces_.push_back(payload);
+    }
+    [[nodiscard]] std::vector<base::Buffer> finish() && {
+        pieces_.push_back(std::move(small_).finish());
+        return std::move(pieces_);
+    }
+
+  private:
+    FrameWriter small_{kUsualBytes};
+    std::vector<base::Buffer> pieces_;
+};
 
 void write_nodes(FrameWriter& writer, const std::vector<base::NodeId>& nodes) {
     writer.write_count(nodes.size());
@@ -63,17 +88,18 @@ protocol::View read_view(FrameReader& reader) {
     return view;
 }
 
-void write_event(FrameWriter& writer, const protocol::cpg::SessionEvent& event) {
+void write_event(PieceWriter& pieces, const protocol::cpg::SessionEvent& event) {
     const protocol::cpg::CpgdFrame frame{event};
     const base::Buffer head = protocol::cpg::encode_header(frame);
     const base::Buffer payload = protocol::cpg::payload_of(frame);
-    writer.write_count(head.size() + payload.size());
-    writer.write_bytes(head.bytes());
-    writer.write_bytes(payload.bytes());
+    pieces.small().write_count(head.size() + payload.size());
+    pieces.small().write_bytes(head.bytes());
+    pieces.write_payload(payload);
 }
 
 // Each message is an event of its own here, also of a run.
-void write_session(FrameWriter& writer, const ClientSession& session) {
+void write_session(PieceWriter& pieces, const ClientSession& session) {
+    FrameWriter& writer = pieces.small();
     writer.write(session.id.value());
     writer.write(session.uid);
     writer.write(session.kernel_pid);
@@ -87,13 +113,13 @@ void write_session(FrameWriter& writer, const ClientSession& session) {
     for (const auto& queued : session.queue) {
         const auto* run = std::get_if<protocol::cpg::DeliveredRun>(&queued.event.what);
         if (run == nullptr) {
-            write_event(writer, queued.event);
+            write_event(pieces, queued.event);
             continue;
         }
         protocol::cpg::for_each_event(queued.event.event, *run,
                                       [&](const protocol::cpg::SessionEvent& event) {
                                           if (event.event > session.acknowledged)
-                                              write_event(writer, event);
+                                              write_event(pieces, event);
                                       });
     }
 }
@@ -165,9 +191,10 @@ std::size_t Core::awaited_clients() const {
     return static_cast<std::size_t>(std::ranges::count_if(clients_, is_awaited));
 }
 
-base::Buffer Core::snapshot() const {
+std::vector<base::Buffer> Core::snapshot() const {
     INVARIANT(can_snapshot());
-    FrameWriter writer(kUsualBytes + queued_bytes());
+    PieceWriter pieces;
+    FrameWriter& writer = pieces.small();
     writer.write(kSnapshotVersion);
     writer.write_node(self_);
     writer.write(incarnation_.value());
@@ -199,9 +226,9 @@ base::Buffer Core::snapshot() const {
     }
     writer.write_count(clients_.size());
     for (const auto& [id, client] : clients_) {
-        write_session(writer, client);
+        write_session(pieces, client);
     }
-    return std::move(writer).finish();
+    return std::move(pieces).finish();
 }
 
 base::Expected<Core, FrameError> Core::restore(const Config& config, const base::Buffer& snapshot,

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "common/base/pieces.hpp"
 #include "common/os/clock.hpp"
 #include "common/os/notify.hpp"
 #include "common/os/random.hpp"
@@ -210,10 +211,10 @@ void Driver::store_snapshot() {
     if (!core_.can_snapshot()) return;
     std::size_t bytes = 0;
     if (snapshots_) {
-        const base::Buffer snapshot = core_.snapshot();
-        bytes = snapshot.size();
+        const std::vector<base::Buffer> snapshot = core_.snapshot();
+        bytes = base::bytes_of(snapshot);
         has_state_ = true;
-        if (const auto stored = snapshots_->store(snapshot.bytes()); !stored) {
+        if (const auto stored = snapshots_->store(snapshot); !stored) {
             log_.error("cannot keep the state, a restart will be a fresh one",
                        {{"ERROR", stored.error().text()}});
             snapshots_.reset();

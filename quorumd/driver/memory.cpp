@@ -1,6 +1,7 @@
 #include "quorumd/driver/memory.hpp"
 
 #include <algorithm>
+#include <array>
 #include <fstream>
 #include <iterator>
 #include <span>
@@ -40,10 +41,8 @@ const char* Memory::refusal() const {
 
 os::Result<void> Memory::keep(const base::Buffer& snapshot) {
     if (!snapshots_) return {};
-    base::MutableBuffer whole(kBootBytes + snapshot.size());
-    std::ranges::copy(std::as_bytes(std::span(boot_)), whole.bytes().begin());
-    std::ranges::copy(snapshot.bytes(), whole.bytes().begin() + kBootBytes);
-    auto stored = snapshots_->store(whole.bytes());
+    const base::Buffer boot = base::Buffer::copy_of(std::as_bytes(std::span(boot_)));
+    auto stored = snapshots_->store(std::array{boot, snapshot});
     if (!stored) snapshots_.reset();
     return stored;
 }

@@ -1,6 +1,7 @@
 // cpgd on a simulated node: stepped as its driver does, with its connection to ringd.
 #include <algorithm>
 
+#include "common/base/pieces.hpp"
 #include "tests/sim/cpg_services.hpp"
 
 namespace sim {
@@ -254,7 +255,7 @@ void CpgServices::store(CpgNode& node) {
     CpgdProcess& cpgd = *node.cpgd;
     if (!cpgd.core.can_snapshot()) return;
     cpgd.store_at.reset();
-    node.snapshot = cpgd.core.snapshot();
+    node.snapshot = base::joined(cpgd.core.snapshot());
     if (!cpgd.ring) return;
     if (const auto frame = cpgd.attachment.acknowledge(cpgd.core.applied())) to_ringd(node, *frame);
 }

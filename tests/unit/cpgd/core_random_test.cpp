@@ -8,6 +8,7 @@
 #include <cstdio>
 #include <cstdlib>
 
+#include "common/base/pieces.hpp"
 #include "tests/unit/cpgd/toy_cluster.hpp"
 
 namespace {
@@ -127,7 +128,7 @@ class Run {
         if (snapshot && random_.below(2) == 0) {
             cluster_.restart(node, snapshot);
         } else if (core.can_snapshot()) {
-            snapshot = core.snapshot();
+            snapshot = base::joined(core.snapshot());
         }
     }
 

@@ -3,6 +3,7 @@
 
 #include <doctest/doctest.h>
 
+#include "common/base/pieces.hpp"
 #include "tests/unit/cpgd/toy_cluster.hpp"
 
 namespace {
@@ -166,7 +167,7 @@ TEST_CASE(
         cluster.join(*each, "a");
         cluster.settle();
     }
-    const base::Buffer state = cluster.core(1).snapshot();
+    const base::Buffer state = base::joined(cluster.core(1).snapshot());
     cluster.kill(third);  // The event of it is in no state of node 1.
     cluster.settle();
     cluster.disconnect(member);  // cpgd dies, and then its ringd.
@@ -340,7 +341,7 @@ TEST_CASE("a run that is acknowledged in its midst goes on behind that, also fro
         const auto& session = cluster.core(1).status().sessions.front();
         CHECK(session.queued_bytes > 0);
         CHECK(session.queued_bytes < all / 2);
-        const base::Buffer snapshot = cluster.core(1).snapshot();
+        const base::Buffer snapshot = base::joined(cluster.core(1).snapshot());
         client.last_event -= 1;
         client.received.pop_back();
         client.request.reset();

@@ -6,6 +6,7 @@
 
 #include <algorithm>
 
+#include "common/base/pieces.hpp"
 #include "tests/unit/cpgd/toy_cluster.hpp"
 
 namespace {
@@ -29,14 +30,14 @@ struct Lives {
         cluster.join(member, "a");
         cluster.settle();
         member.acknowledges = false;  // Only by coming back.
-        snapshot = cluster.core(1).snapshot();
+        snapshot = base::joined(cluster.core(1).snapshot());
         return member;
     }
     // As the driver does at the end of each turn.
     bool turn() {
         now += 1ms;
         if (!schedule.is_due(now, cluster.core(1))) return false;
-        snapshot = cluster.core(1).snapshot();
+        snapshot = base::joined(cluster.core(1).snapshot());
         schedule.stored(snapshot->size());
         return true;
     }

@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <csignal>
 #include <cstring>
 #include <filesystem>
@@ -33,8 +34,8 @@ SnapshotFile open(const std::string& path) {
 // A file in which a life has stored twice and lived, so that both slots are used.
 std::string stored(const TemporaryFolder& folder) {
     os::SnapshotFile file = open(folder.file("snapshot"));
-    REQUIRE(file.store(pattern(1000, 1).bytes()));
-    REQUIRE(file.store(pattern(2000, 2).bytes()));
+    REQUIRE(file.store(std::array{pattern(1000, 1)}));
+    REQUIRE(file.store(std::array{pattern(2000, 2)}));
     file.lived();
     return folder.file("snapshot");
 }
@@ -79,7 +80,7 @@ TEST_CASE("snapshots grow, shrink and stay whole") {
     for (const std::size_t size : {1u, 300'000u, 10u, 2'000'000u, 0u, 5'000'000u, 100u}) {
         CAPTURE(size);
         const base::Buffer snapshot = pattern(size, ++seed);
-        REQUIRE(file.store(snapshot.bytes()));
+        REQUIRE(file.store(std::array{snapshot}));
         const auto loaded = file.load();
         REQUIRE(loaded);
         CHECK(same(*loaded, snapshot));
@@ -140,7 +141,7 @@ TEST_CASE("what is torn, truncated, foreign or of another layout is refused, and
         CHECK_FALSE(file.load());
         REQUIRE(file.refusal() != nullptr);
         CHECK(std::string(file.refusal()) == "the file is damaged or of another version");
-        REQUIRE(file.store(pattern(3000, 3).bytes()));
+        REQUIRE(file.store(std::array{pattern(3000, 3)}));
         file.lived();
     }
     const os::SnapshotFile next = open(path);
@@ -185,7 +186,7 @@ TEST_CASE("a process that is killed at any moment leaves a whole snapshot") {
             auto file = os::SnapshotFile::open(path);
             if (!file) ::_exit(1);
             for (std::size_t seed = 1;; ++seed) {
-                if (!file->store(snapshot(seed).bytes())) ::_exit(2);
+                if (!file->store(std::array{snapshot(seed)})) ::_exit(2);
                 file->lived();
                 if (::write(to.get(), "+", 1) != 1) ::_exit(3);
             }
@@ -225,7 +226,7 @@ TEST_CASE("a state with which no life gets on is not tried for ever") {
         REQUIRE(file.refusal() != nullptr);
         CHECK(std::string(file.refusal()) ==
               "too many lives ended with it before they served anybody");
-        REQUIRE(file.store(pattern(10).bytes()));
+        REQUIRE(file.store(std::array{pattern(10)}));
         file.lived();
     }
     CHECK(open(path).load());
