@@ -16,6 +16,20 @@ constexpr base::Duration kPauseMin = std::chrono::milliseconds(100);
 // Reads of the sockets in one turn, so that the services get their turn under a flood.
 constexpr int kReceivesATurn = 8;
 
+// This process sent nothing for so long: a packet that waits for a frame to a service delays
+// nobody's work, and whom the frame wakes waits for it. In a burst the packets go first, so that
+// the others have them meanwhile.
+constexpr base::Duration kIdleMin = std::chrono::microseconds(300);
+
+bool is_packet(const totem::Action& action) {
+    return std::holds_alternative<totem::SendToAll>(action) ||
+           std::holds_alternative<totem::SendTo>(action);
+}
+
+bool is_delivery(const totem::Action& action) {
+    return std::holds_alternative<totem::Deliver>(action);
+}
+
 template <class... Ts>
 struct Overloaded : Ts... {
     using Ts::operator()...;
@@ -212,8 +226,9 @@ void Driver::submit() {
     settle();
 }
 
-// Carries out all that the steps so far want, packets first to the network in one go. What the
-// actions bring about in turn (a stream that submits its state) is taken at the end of the turn.
+// Carries out all that the steps so far want, the packets in one go. What services get waits for
+// the end of the turn, unless this process was idle. What the actions bring about in turn (a stream
+// that submits its state) is taken there too. A kill before after_acting() repeats the packets.
 void Driver::settle() {
     if (actions_.empty()) return;
     const base::Instant now = os::now();
@@ -225,6 +240,10 @@ void Driver::settle() {
     }
     for (const totem::Action& action : actions) {
         carry_out(now, action);
+    }
+    if (std::ranges::any_of(actions, is_packet)) {
+        const bool was_idle = now - std::exchange(sent_, now) >= kIdleMin;
+        if (was_idle && std::ranges::any_of(actions, is_delivery)) parts_.streams.send_outputs();
     }
     parts_.transport.flush();
     if (parts_.recorder != nullptr) parts_.recorder->after_acting();

@@ -96,6 +96,7 @@ class Driver {
     std::vector<totem::Action> actions_;
     std::vector<totem::Submitted> submissions_;
     std::optional<base::Instant> expected_;  // When the core wanted to be stepped at the latest.
+    base::Instant sent_{};                   // When packets went out last.
     base::Instant store_began_{};
     base::Instant started_{};
     DriverCounters counters_;

@@ -109,6 +109,11 @@ void StreamServer::take_submissions(std::size_t room, std::vector<totem::Submitt
 }
 
 void StreamServer::carry_out() {
+    send_outputs();
+    if (recorder_ != nullptr) recorder_->quiet(os::now());
+}
+
+void StreamServer::send_outputs() {
     outputs_.clear();
     switch_.take_outputs(outputs_);
     if (recorder_ != nullptr && !outputs_.empty()) {
@@ -124,7 +129,6 @@ void StreamServer::carry_out() {
                    output);
     }
     server_->flush();
-    if (recorder_ != nullptr) recorder_->quiet(os::now());
 }
 
 void StreamServer::send(const SendFrame& frame) {

@@ -41,6 +41,9 @@ class StreamServer {
     void deliver(base::Instant now, const totem::Deliver& delivered);
     void taken(const totem::Taken& taken);
 
+    // What services are to get, now rather than at the end of the turn.
+    void send_outputs();
+
     // For the ring: at most `room` bytes (see Switch). Appends.
     void take_submissions(std::size_t room, std::vector<totem::Submitted>& submissions);
 
