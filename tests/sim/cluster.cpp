@@ -177,10 +177,25 @@ void Cluster::send_once_more() {
         }
         turn_within(host, base::Duration{});
     }
-    const base::Instant end = now_ + 4 * plan_.settings.token_timeout;
+    // Small windows and a flood can leave much to deliver: as long as something is, it goes on.
+    const base::Duration patience = 4 * plan_.settings.token_timeout;
     const base::Duration step = plan_.settings.token_retransmit;
-    while (now_ < end && !gave_up_ && !is_drained())
+    std::uint64_t delivered = deliveries();
+    base::Instant end = now_ + patience;
+    while (now_ < end && !gave_up_ && !is_drained()) {
         run_until(now_ + step);
+        if (const std::uint64_t now_delivered = deliveries(); now_delivered != delivered) {
+            delivered = now_delivered;
+            end = now_ + patience;
+        }
+    }
+}
+
+std::uint64_t Cluster::deliveries() const {
+    std::uint64_t sum = 0;
+    for (const Host& host : hosts_)
+        sum += host.delivered;
+    return sum;
 }
 
 // Each has its own back, and who shares a ring has the same.

@@ -44,6 +44,7 @@ class Cluster : private Stage {
     void begin_phase();
     void send_once_more();
     [[nodiscard]] bool is_drained() const;
+    [[nodiscard]] std::uint64_t deliveries() const;
 
     // What happens.
     void on(Arrival& arrival);
