@@ -1,5 +1,6 @@
 // The durable ring id: what must survive a crash so that no ring id is ever used twice
-// (Totem section 4.2; every member stores the id before it sends anything of the ring).
+// (Totem section 4.2; every member stores the id, or one beyond it, before it sends anything of the
+// ring: ringd/totem/ring_id_reserve.hpp).
 #pragma once
 
 #include <condition_variable>
@@ -23,8 +24,9 @@ os::Result<std::optional<base::RingId>> load_ring_id(const std::filesystem::path
 // of the folder. Blocks for as long as the disk does.
 os::Result<void> store_ring_id(const std::filesystem::path& path, base::RingId ring);
 
-// Where a node without a stored id starts: no ring before can have had a higher seq, since rings
-// form less often than once a second over the life of a cluster. Fits 32 bits, which dlm needs.
+// Where a node without a stored id starts: no ring before can have had a higher seq, since over the
+// life of a cluster rings form less often than once a second, and nodes start (each of which may
+// skip kRingsReserved) less often than once a minute. Fits 32 bits, which dlm needs.
 base::RingId ring_id_without_file(std::uint64_t unix_seconds);
 
 // Stores ring ids in a thread of its own, because fsync takes as long as the disk wants and the

@@ -37,7 +37,7 @@ struct UseLink {
     std::optional<LinkId> link{};
 };
 
-// Make durable, then step with RingStored. Nothing of the ring is sent before.
+// Make durable, then step with RingStored. Nothing of a ring with a higher seq is sent before.
 struct StoreRing {
     base::RingId ring{};
 };

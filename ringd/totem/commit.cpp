@@ -1,8 +1,9 @@
-// Commit: the commit token goes round twice. On the first rotation each member makes the ring id
-// durable and adds what it brings along; the second tells all to all.
+// Commit: the commit token goes round twice. On the first rotation each member adds what it brings
+// along, once the ring id is durable; the second tells all to all.
 #include <algorithm>
 
 #include "common/base/invariant.hpp"
+#include "ringd/totem/ring_id_reserve.hpp"
 #include "ringd/totem/states.hpp"
 
 namespace totem {
@@ -41,10 +42,11 @@ State enter_commit(Context& context, CommitToken token) {
     INVARIANT(token.members.contains(core.self));
     core.ring_seq_max = token.ring.seq;
     context.trace(TraceEntry::What::EnteredCommit, token.ring, token.members.size());
-    context.actions.emplace_back(StoreRing{.ring = token.ring});
+    reserve_ring_ids(context);
     Commit commit;
     commit.token = std::move(token);
     commit.lost_at = core.now + core.config.token_timeout;
+    if (Next next = on_stored(context, commit)) return std::move(*next);
     return commit;
 }
 
@@ -67,9 +69,8 @@ Next join_arrived(Context& context, Commit& commit, base::NodeId from, const Joi
     return enter_gather(context, GatherReason::MemberGathers);
 }
 
-Next on_stored(Context& context, Commit& commit, const base::RingId& ring) {
-    if (ring != commit.token.ring || commit.passed) return std::nullopt;
-    commit.stored = true;
+Next on_stored(Context& context, Commit& commit) {
+    if (commit.passed || !is_durable(context.core, commit.token.ring.seq)) return std::nullopt;
     commit.passed = true;
     commit.own = own_entry(context.core);
     CommitToken token = commit.token;

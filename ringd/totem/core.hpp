@@ -56,8 +56,10 @@ struct Core {
     std::map<base::NodeId, std::optional<LinkId>> told_links{};  // As UseLink said.
 
     std::optional<Configuration> installed{};
-    std::uint64_t ring_seq_max = 0;     // Highest ring seq ever agreed to, durable or on its way.
-    base::RingId stored{};              // What the disk has.
+    std::uint64_t ring_seq_max = 0;     // Highest ring seq ever agreed to.
+    std::uint64_t ring_seq_heard = 0;   // The same of anybody whom we heard.
+    base::RingId stored{};              // What the disk has: a bound (ring_id_reserve.hpp).
+    base::RingId reserving{};           // What it was last told to store.
     std::uint32_t failed_attempts = 0;  // Gathers since the last regular configuration.
     Instant joined_at{};                // When all were told last what we propose.
 
@@ -78,8 +80,9 @@ struct Core {
     template <class A>
     void archive(A& a) {
         a(static_cast<RingSettings&>(config), config.packet_bytes_max, prng, now, detector,
-          connectivity, assemblies, told_links, installed, ring_seq_max, stored, failed_attempts,
-          joined_at, queue, taken_told, window, next_part_id, last_gather);
+          connectivity, assemblies, told_links, installed, ring_seq_max, ring_seq_heard, stored,
+          reserving, failed_attempts, joined_at, queue, taken_told, window, next_part_id,
+          last_gather);
     }
 };
 

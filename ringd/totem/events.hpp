@@ -49,7 +49,7 @@ struct Submitted {
     }
 };
 
-// The ring id of a StoreRing action is durable.
+// The ring id of a StoreRing action is durable: a bound of those that may be used.
 struct RingStored {
     base::RingId ring{};
 };

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "common/base/invariant.hpp"
+#include "ringd/totem/ring_id_reserve.hpp"
 
 namespace totem {
 namespace {
@@ -69,6 +70,7 @@ void Ring::step(Instant now, const Event& event, std::vector<Action>& actions) {
     Context context{core_, actions};
     std::visit([&](const auto& what) { handle(context, what); }, event);
     look_at_peers(context);
+    if (core_.leaving == Core::Leaving::No) reserve_ring_ids(context);
     go_on_leaving(context);
     for (std::size_t i = actions_before; i < actions.size(); ++i) {
         if (std::holds_alternative<Deliver>(actions[i])) ++core_.stats.items_delivered;
@@ -197,6 +199,7 @@ void Ring::handle_join(Context& context, base::NodeId from, const base::Buffer& 
         context.drop(DropCause::Duplicate);  // Late, of a run that is over.
         return;
     }
+    core_.ring_seq_heard = std::max(core_.ring_seq_heard, join->ring_seq_max);
     learn_rows(context, from, join->rows);
     look_at_peers(context);
     change(
@@ -255,7 +258,7 @@ void Ring::handle(Context& context, const Submitted& event) {
 void Ring::handle(Context& context, const RingStored& event) {
     core_.stored = std::max(core_.stored, event.ring);
     if (auto* commit = std::get_if<Commit>(&state_))
-        change(on_stored(context, *commit, event.ring));
+        change(on_stored(context, *commit));
 }
 
 void Ring::handle(Context&, const PeerEvidence& event) {

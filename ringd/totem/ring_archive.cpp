@@ -49,6 +49,8 @@ void Ring::tell_paths(std::vector<Action>& actions) const {
     }
     for (const auto& [peer, link] : core_.told_links)
         actions.emplace_back(UseLink{.peer = peer, .link = link});
+    // The process before may have ended while its disk was at it.
+    if (core_.reserving > core_.stored) actions.emplace_back(StoreRing{.ring = core_.reserving});
 }
 
 }  // namespace totem

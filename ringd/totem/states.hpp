@@ -51,8 +51,7 @@ struct Gather {
 
 struct Commit {
     CommitToken token{};  // As it came, or as the representative began it.
-    bool stored = false;  // RingStored came.
-    bool passed = false;  // Our entry is in and the token went on.
+    bool passed = false;  // The ring id is durable, our entry is in and the token went on.
     CommitEntry own{};
     SentToken sent{};
     Instant lost_at{};
@@ -127,7 +126,7 @@ void send_join(Context& context, SendToAll::Audience audience, const Gather* gat
 [[nodiscard]] Next rows_changed(Context&, Commit&);
 [[nodiscard]] Next join_arrived(Context&, Commit&, base::NodeId from, const JoinMessage&);
 [[nodiscard]] Next on(Context&, Commit&, base::NodeId from, const CommitToken&);
-[[nodiscard]] Next on_stored(Context&, Commit&, const base::RingId&);
+[[nodiscard]] Next on_stored(Context&, Commit&);
 [[nodiscard]] Next on_time(Context&, Commit&);
 
 // recovery.cpp

@@ -102,15 +102,12 @@ bool forget_one_who_comes(Trace& trace) {
 
 bool never_store(Trace& trace) {
     const auto at = std::ranges::find_if(
-        trace, [](const Entry& entry) { return std::holds_alternative<Stored>(entry.what); });
+        trace, [](const Entry& entry) { return std::holds_alternative<Installed>(entry.what); });
     if (at == trace.end()) return false;
-    const base::RingId ring = std::get<Stored>(at->what).ring;
-    const bool installed = std::any_of(at, trace.end(), [&](const Entry& entry) {
-        const auto* it = std::get_if<Installed>(&entry.what);
-        return it != nullptr && entry.who == at->who && it->configuration.ring == ring;
+    const Process who = at->who;
+    std::erase_if(trace, [&](const Entry& entry) {
+        return entry.who == who && std::holds_alternative<Stored>(entry.what);
     });
-    if (!installed) return false;
-    trace.erase(at);
     return true;
 }
 

@@ -100,22 +100,17 @@ class Configurations {
         }
     }
 
-    // R1: nothing is delivered in a ring before all its members have its id on disk.
+    // R1: nothing is delivered in a ring before all its members have its id, or a higher one, on
+    // disk.
     void check_stored() {
-        std::map<std::pair<base::RingId, base::NodeId>, std::size_t> stored;
-        for (const Life& life : history_.lives) {
-            for (const auto& [ring, entry] : life.stored) {
-                stored.emplace(std::pair(ring, life.who.node), entry);
-            }
-        }
         for (const Life& life : history_.lives) {
             for (const Stay& stay : life.stays) {
                 const std::size_t first =
                     stay.in_regular.empty() ? stay.entry : stay.in_regular.front().entry;
                 for (const base::NodeId member : stay.members) {
                     if (stay.in_regular.empty() && member != life.who.node) continue;
-                    const auto at = stored.find(std::pair(stay.ring, member));
-                    if (at != stored.end() && at->second < first) continue;
+                    const Life* there = history_.participant(member, stay.ring);
+                    if (there != nullptr && there->has_stored(stay.ring, first)) continue;
                     report_.add("R1", first,
                                 "n" + std::to_string(member.value()) + " has not stored " +
                                     to_text(stay.ring));

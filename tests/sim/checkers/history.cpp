@@ -156,20 +156,25 @@ const Submission* Life::submission(std::uint64_t number) const {
     return it.sent.number == number ? &it : nullptr;
 }
 
+bool Life::has_stored(base::RingId ring, std::size_t before) const {
+    return std::ranges::any_of(stored, [&](const auto& bound) {
+        return bound.first.seq >= ring.seq && bound.second < before;
+    });
+}
+
 const Life* History::find(Process who) const {
     const auto at = std::ranges::lower_bound(lives, who, {}, &Life::who);
     return at != lives.end() && at->who == who ? &*at : nullptr;
 }
 
 const Life* History::participant(base::NodeId node, base::RingId ring) const {
-    const Life* stored_it = nullptr;
+    const Life* covers_it = nullptr;
     for (const Life& life : lives) {
         if (life.who.node != node) continue;
         if (life.stay_in(ring) != nullptr) return &life;
-        const auto is_ring = [&](const auto& stored) { return stored.first == ring; };
-        if (std::ranges::any_of(life.stored, is_ring)) stored_it = &life;
+        if (life.durable.seq < ring.seq && life.has_stored(ring, trace->size())) covers_it = &life;
     }
-    return stored_it;
+    return covers_it;
 }
 
 History tell(const Trace& trace, Report& report) {

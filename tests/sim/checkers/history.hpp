@@ -64,6 +64,8 @@ struct Life {
 
     [[nodiscard]] const Stay* stay_in(base::RingId ring) const;
     [[nodiscard]] const Submission* submission(std::uint64_t number) const;
+    // Before that entry, the id itself or a higher one: what is stored is a bound.
+    [[nodiscard]] bool has_stored(base::RingId ring, std::size_t before) const;
 };
 
 struct History {
@@ -71,7 +73,7 @@ struct History {
     std::vector<Life> lives;  // By process.
 
     [[nodiscard]] const Life* find(Process who) const;
-    // The life of `node` that took part in `ring`: installed it, or at least stored its id.
+    // The life of `node` that took part in `ring`: installed it, or at least may have.
     [[nodiscard]] const Life* participant(base::NodeId node, base::RingId ring) const;
 };
 
