@@ -15,7 +15,7 @@ namespace sim {
 using NodeIndex = std::size_t;                // Into Plan::nodes.
 using NodeSet = std::uint32_t;                // Bit i: node of index i.
 using LinkSet = std::uint8_t;                 // Bit i: LinkId i.
-inline constexpr std::size_t kNodesMax = 16;  // Checkers try all subsets.
+inline constexpr std::size_t kNodesMax = 24;  // Bits of a NodeSet; and runs take their time.
 inline constexpr LinkSet kAllLinks = 0xff;
 
 // How the paths from each of `from` to each of `to` behave.

@@ -34,13 +34,7 @@ class Graph {
         }
         return true;
     }
-    [[nodiscard]] int largest_clique() const {
-        int largest = 0;
-        for (std::uint32_t set = 1; set < (1u << nodes_.size()); ++set) {
-            if (std::popcount(set) > largest && is_clique(set)) largest = std::popcount(set);
-        }
-        return largest;
-    }
+    [[nodiscard]] int largest_clique() const { return largest_in((1u << nodes_.size()) - 1); }
     [[nodiscard]] std::uint32_t set_of(const std::vector<base::NodeId>& members) const {
         std::uint32_t set = 0;
         for (const base::NodeId member : members) {
@@ -51,6 +45,23 @@ class Graph {
     }
 
   private:
+    // With and without whoever misses most of the others, until nobody misses anybody.
+    [[nodiscard]] int largest_in(std::uint32_t set) const {
+        std::uint32_t misses_most = 0;
+        std::uint32_t it_hears = 0;
+        int most = 0;
+        for (std::size_t i = 0; i < nodes_.size(); ++i) {
+            const int missed = std::popcount(set & ~hears_[i]);
+            if ((set >> i & 1u) == 0 || missed <= most) continue;
+            most = missed;
+            misses_most = 1u << i;
+            it_hears = hears_[i];
+        }
+        if (most == 0) return std::popcount(set);
+        const std::uint32_t others = set & ~misses_most;
+        return std::max(largest_in(others), 1 + largest_in(others & it_hears));
+    }
+
     [[nodiscard]] std::size_t index(base::NodeId node) const {
         return static_cast<std::size_t>(std::ranges::find(nodes_, node) - nodes_.begin());
     }
