@@ -1,8 +1,16 @@
 #include "ringd/totem/connectivity.hpp"
 
+#include <algorithm>
+
 #include "common/base/invariant.hpp"
 
 namespace totem {
+namespace {
+
+// Of fewer all rows are told, at little cost.
+constexpr std::size_t kNodesToRelayAll = 16;
+
+}  // namespace
 
 Connectivity::Connectivity(base::NodeId self, const Incarnation& incarnation)
     : own_{.node = self, .incarnation = incarnation, .version = 1, .hears = {self}} {}
@@ -56,11 +64,25 @@ const Row* Connectivity::row_of(base::NodeId node) const {
     return known == rows_.end() ? nullptr : &known->second;
 }
 
-std::vector<Row> Connectivity::all_rows() const {
+std::vector<Row> Connectivity::rows_to_relay() const {
+    const bool are_many = configured_.size() >= kNodesToRelayAll;
+    NodeSet heard_by_all = own_.hears;
+    for (const auto& [node, row] : rows_) {
+        if (own_.hears.contains(node)) heard_by_all = heard_by_all.in_both(row.hears);
+    }
     std::vector<Row> rows{own_};
-    for (const auto& [node, row] : rows_)
-        rows.push_back(row);
+    for (const auto& [node, row] : rows_) {
+        const bool reaches_all = heard_by_all.contains(node) && row.hears.includes(own_.hears);
+        if (!are_many || !reaches_all) rows.push_back(row);
+    }
     return rows;
+}
+
+bool Connectivity::hear_each_other(const NodeSet& nodes) const {
+    return std::ranges::all_of(nodes, [&](base::NodeId node) {
+        const Row* row = row_of(node);
+        return row != nullptr && row->hears.includes(nodes);
+    });
 }
 
 NodeSet Connectivity::proposal() const {

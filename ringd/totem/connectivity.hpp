@@ -35,8 +35,12 @@ class Connectivity {
 
     [[nodiscard]] const Row* row_of(base::NodeId node) const;
 
-    // This node's row first, then the others, ascending.
-    [[nodiscard]] std::vector<Row> all_rows() const;
+    // This node's row first, then those that somebody may not get from their nodes themselves,
+    // ascending: not of who exchanges packets with everybody whom we hear.
+    [[nodiscard]] std::vector<Row> rows_to_relay() const;
+
+    // Does each of them hear all the others, by what is known?
+    [[nodiscard]] bool hear_each_other(const NodeSet& nodes) const;
 
     // The ring that this node belongs to, by ring_of over what is known.
     [[nodiscard]] NodeSet proposal() const;

@@ -54,6 +54,7 @@ struct Core {
     Connectivity connectivity;
     std::map<base::NodeId, PartAssembly> assemblies{};
     std::map<base::NodeId, std::optional<LinkId>> told_links{};  // As UseLink said.
+    std::map<base::NodeId, Instant> told_rows{};  // To nodes outside the ring: what we know.
 
     std::optional<Configuration> installed{};
     std::uint64_t ring_seq_max = 0;     // Highest ring seq ever agreed to.
@@ -61,7 +62,6 @@ struct Core {
     base::RingId stored{};              // What the disk has: a bound (ring_id_reserve.hpp).
     base::RingId reserving{};           // What it was last told to store.
     std::uint32_t failed_attempts = 0;  // Gathers since the last regular configuration.
-    Instant joined_at{};                // When all were told last what we propose.
 
     SendQueue queue{};
     std::uint64_t taken_told = 0;
@@ -80,9 +80,8 @@ struct Core {
     template <class A>
     void archive(A& a) {
         a(static_cast<RingSettings&>(config), config.packet_bytes_max, prng, now, detector,
-          connectivity, assemblies, told_links, installed, ring_seq_max, ring_seq_heard, stored,
-          reserving, failed_attempts, joined_at, queue, taken_told, window, next_part_id,
-          last_gather);
+          connectivity, assemblies, told_links, told_rows, installed, ring_seq_max, ring_seq_heard,
+          stored, reserving, failed_attempts, queue, taken_told, window, next_part_id, last_gather);
     }
 };
 

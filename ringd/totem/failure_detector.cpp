@@ -7,9 +7,6 @@
 namespace totem {
 namespace {
 
-// Up to here all-to-all heartbeats at the configured interval are no load worth speaking of.
-constexpr std::size_t kNodesAtFullRate = 32;
-
 // A path that was silent for too long must show this many heartbeats before it counts again, so
 // that one that drops most packets does not flap.
 constexpr std::uint32_t kBeatsToRevive = 3;
@@ -19,17 +16,21 @@ constexpr std::uint32_t kBeatsToRevive = 3;
 // many nodes all in one moment would be too much for a socket.
 constexpr std::size_t kNodesInStep = 8;
 
-// A word to all peers costs each node a packet a peer; this is a small part of a processor's time.
-constexpr Duration kPaceAPeer = std::chrono::microseconds(200);
+// Whom somebody has just ceased to hear needs no more than one answer of its kernel to be gone.
+constexpr Duration kAccusationCounts = std::chrono::seconds(1);
+
+// Probes without an answer of either kind are given up: the next refusal begins anew.
+constexpr std::uint32_t kProbesMax = 10;
 
 // Between two probes of a peer whose port answers "unreachable".
 constexpr Duration kProbeInterval = std::chrono::milliseconds(10);
 
-// How many mean deviations beyond the usual gap a silence must last.
-constexpr int kJitterFactor = 6;
-
 Duration smoothed(Duration mean, Duration sample, int weight) {
     return mean + (sample - mean) / weight;
+}
+
+std::uint16_t promise_of(Duration interval) {
+    return static_cast<std::uint16_t>((interval + kPromiseUnit - Duration{1}) / kPromiseUnit);
 }
 
 }  // namespace
@@ -85,8 +86,11 @@ void FailureDetector::packet_arrived(base::NodeId peer, LinkId link, Instant now
     if (state.run_over) return;
     state.unreachable = 0;
     state.probing = false;
+    state.refuses = false;
     // Traffic keeps a path up; only heartbeats bring it up.
-    if (path->health.up) path->health.last_heard = now;
+    if (!path->health.up) return;
+    path->health.last_heard = now;
+    path->doubted_until.reset();
 }
 
 bool FailureDetector::accept_run(PeerState& peer, const Incarnation& incarnation, Instant now) {
@@ -103,6 +107,7 @@ bool FailureDetector::accept_run(PeerState& peer, const Incarnation& incarnation
     peer.run_over = false;
     peer.run_since = now;
     peer.late_beats = 0;
+    peer.is_near = peer.is_far = false;  // It may be of an older version.
     // The gap between two lives says nothing of the path.
     for (Path& path : peer.paths)
         path.last_beat.reset();
@@ -124,6 +129,7 @@ bool FailureDetector::heartbeat_arrived(base::NodeId peer, LinkId link, const He
     if (!accept_run(state, heartbeat.row.incarnation, now)) return false;
     state.unreachable = 0;
     state.probing = false;
+    state.refuses = false;
 
     path->peer_sent_ns = heartbeat.sent_ns;
     path->peer_sent_at = now;
@@ -141,8 +147,14 @@ bool FailureDetector::heartbeat_arrived(base::NodeId peer, LinkId link, const He
         path->health.rtt =
             path->health.rtt == Duration{} ? rtt : smoothed(path->health.rtt, rtt, 8);
     }
-    // A longer gap is an outage and no jitter: no limit would have borne it.
-    if (path->last_beat && now - *path->last_beat <= silence_max()) {
+    // A longer gap is an outage and no jitter: no limit would have borne it. And rare heartbeats
+    // come when they are asked for.
+    const Duration promised = heartbeat.promise * Duration(kPromiseUnit);
+    const bool was_rare = is_rare(*path);
+    path->promised = promised;
+    path->doubted_until.reset();
+    if (!was_rare && !is_rare(*path) && path->last_beat &&
+        now - *path->last_beat <= silence_max()) {
         const Duration gap = now - *path->last_beat;
         const Duration mean = path->mean_gap == Duration{} ? gap : path->mean_gap;
         const Duration deviation = gap > mean ? gap - mean : mean - gap;
@@ -169,10 +181,12 @@ void FailureDetector::port_unreachable(base::NodeId peer, LinkId link, Instant n
     if (!state.best) {
         // There is nothing to convict: probes of all to each node that is not there yet would be
         // most of the packets when many start.
+        state.refuses = true;
         state.probing = false;
         return;
     }
     if (!state.probing) {
+        state.probes = 0;
         // A single one can be forged, or be an echo of a restart: see what a probe meets.
         state.probing = true;
         state.unreachable = 0;
@@ -182,8 +196,10 @@ void FailureDetector::port_unreachable(base::NodeId peer, LinkId link, Instant n
     // The answers to a burst count as well: a kernel gives six at once and then one a second
     // (icmp_ratelimit), so that a busy ring leaves none for the probes.
     ++state.unreachable;
-    if (state.unreachable >= settings_.probes_to_convict) {
+    const bool is_accused = now - state.accused_at < kAccusationCounts;
+    if (is_accused || state.unreachable >= settings_.probes_to_convict) {
         state.probing = false;
+        state.refuses = true;
         take_down(state);
     }
 }
@@ -231,9 +247,12 @@ void FailureDetector::convict(base::NodeId peer) {
 void FailureDetector::accuse(base::NodeId peer, Instant now) {
     const auto found = peers_.find(peer);
     if (found == peers_.end()) return;
+    found->second.accused_at = now;
     for (Path& path : found->second.paths) {
         if (!path.health.up) continue;
-        if (now - *path.health.last_heard > silence_limit(path) / 2) {
+        if (is_rare(path)) {
+            doubt(path, now, silence_min() / 2, now);
+        } else if (now - *path.health.last_heard > silence_limit(path) / 2) {
             path.health.up = false;
             path.beats_since_down = 0;
         } else {
@@ -243,6 +262,43 @@ void FailureDetector::accuse(base::NodeId peer, Instant now) {
         }
     }
     choose_best(found->second);
+}
+
+void FailureDetector::watch(const NodeSet& members, const NodeSet& near, Instant now) {
+    const bool is_worth_it =
+        far_interval() >= 3 * heartbeat_interval() && far_interval() > silence_min() / 2;
+    for (auto& [node, state] : peers_) {
+        const bool was_far = state.is_far;
+        const bool was_near = state.is_near;
+        state.is_near = near.contains(node);
+        state.is_far = is_worth_it && !near.empty() && members.contains(node) && !state.is_near;
+        if (!state.is_far) state.far_beats = 0;
+        if (was_far == state.is_far && was_near == state.is_near) continue;
+        for (Path& path : state.paths)
+            path.beat_due = std::min(path.beat_due, now + beat_interval());
+    }
+    next_tick_ = now;
+}
+
+void FailureDetector::expect_all(Instant now) {
+    if (!are_many()) return;
+    for (auto& [node, state] : peers_) {
+        for (Path& path : state.paths) {
+            if (!path.health.up || !is_rare(path)) continue;
+            // Its join is on its way: only who says nothing is asked.
+            doubt(path, now + silence_min() / 3, silence_min(), now);
+        }
+    }
+}
+
+// It is asked from `first_ask` on, and given up `patience` from now, if nothing comes.
+void FailureDetector::doubt(Path& path, Instant first_ask, Duration patience, Instant now) {
+    const Instant until = now + patience;
+    if (path.doubted_until && *path.doubted_until <= until) return;
+    path.doubted_until = until;
+    path.beat_due = std::min(path.beat_due, first_ask);
+    path.reply_due = true;
+    next_tick_ = std::min(next_tick_, path.beat_due);
 }
 
 void FailureDetector::shun(base::NodeId peer, Instant until) {
@@ -256,19 +312,10 @@ void FailureDetector::paused(Duration length) {
     for (auto& [node, state] : peers_) {
         for (Path& path : state.paths) {
             if (path.health.last_heard) *path.health.last_heard += length;
+            if (path.doubted_until) *path.doubted_until += length;
             path.last_beat.reset();  // The gap is ours, not the path's.
         }
     }
-}
-
-void FailureDetector::hurry(Instant now) {
-    if (!hurry_due_) hurry_due_ = std::max(now, hurried_at_ + pace());
-    next_tick_ = std::min(next_tick_, *hurry_due_);
-}
-
-Duration FailureDetector::pace() const {
-    const Duration of_all = kPaceAPeer * static_cast<std::int64_t>(nodes_.size());
-    return std::min(of_all, settings_.join_interval);
 }
 
 void FailureDetector::tick(Instant now, std::vector<Beat>& beats) {
@@ -280,8 +327,7 @@ void FailureDetector::tick(Instant now, std::vector<Beat>& beats) {
     ++generation_;  // Who was shunned until now is heard again.
     const bool all_are_told = hurry_due_ && *hurry_due_ <= now;
     if (all_are_told) {
-        hurried_at_ = now;
-        hurry_due_.reset();
+        told_all(now);
     } else if (hurry_due_) {
         tick_by(*hurry_due_);
     }
@@ -290,36 +336,59 @@ void FailureDetector::tick(Instant now, std::vector<Beat>& beats) {
         const bool probe = state.probing && state.probe_due <= now;
         if (probe) {
             state.probe_due = now + kProbeInterval;
+            if (++state.probes == kProbesMax) state.probing = false;
         }
         if (state.probing) tick_by(state.probe_due);
+        // Among many, who is known not to be there is told nothing in a hurry.
+        const bool is_told = all_are_told && !(state.refuses && are_many());
         for (Path& path : state.paths) {
-            if (path.health.up) {
-                const Instant borne_until = *path.health.last_heard + silence_limit(path);
-                if (now > borne_until) {
-                    path.health.up = false;
-                    path.beats_since_down = 0;
-                } else {
-                    tick_by(borne_until + Duration{1});
-                }
-            }
-            if (!probe && !all_are_told && path.beat_due > now) {
+            if (path.health.up) look_at_silence(path, now);
+            if (!probe && !is_told && path.beat_due > now) {
                 tick_by(path.beat_due);
                 continue;
             }
-            const std::uint64_t age =
-                path.peer_sent_ns == 0
-                    ? 0
-                    : static_cast<std::uint64_t>((now - path.peer_sent_at).count());
-            beats.push_back({.peer = node,
-                             .link = path.health.link,
-                             .reply_wanted = probe || path.reply_due,
-                             .echo_ns = path.peer_sent_ns,
-                             .echo_age_ns = age});
-            path.reply_due = false;
-            path.beat_due = now + beat_interval();
+            beats.push_back(beat_to(node, state, path, probe, now));
+            tick_by(path.beat_due);
         }
         choose_best(state);
     }
+}
+
+void FailureDetector::look_at_silence(Path& path, Instant now) {
+    if (now > borne_until(path)) {
+        path.health.up = false;
+        path.beats_since_down = 0;
+        path.doubted_until.reset();
+        return;
+    }
+    if (is_rare(path) && !path.doubted_until) {
+        const Instant missed_at = *path.health.last_heard + path.promised * 3 / 2;
+        if (now >= missed_at) {
+            doubt(path, now, silence_min(), now);
+        } else {
+            next_tick_ = std::min(next_tick_, missed_at);
+            return;
+        }
+    }
+    next_tick_ = std::min(next_tick_, borne_until(path) + Duration{1});
+}
+
+FailureDetector::Beat FailureDetector::beat_to(base::NodeId node, PeerState& peer, Path& path,
+                                               bool probe, Instant now) {
+    Beat beat{.peer = node,
+              .link = path.health.link,
+              .reply_wanted = probe || path.reply_due || path.doubted_until.has_value(),
+              .echo_ns = path.peer_sent_ns};
+    if (beat.echo_ns != 0)
+        beat.echo_age_ns = static_cast<std::uint64_t>((now - path.peer_sent_at).count());
+    path.reply_due = false;
+    path.beat_due = now + interval_to(peer, path);
+    if (peer.is_near) beat.promise = promise_of(heartbeat_interval());
+    if (peer.is_far) {
+        beat.promise = promise_of(far_interval());
+        ++peer.far_beats;
+    }
+    return beat;
 }
 
 bool FailureDetector::hears(base::NodeId peer, Instant now) const {
@@ -345,33 +414,6 @@ std::vector<LinkHealth> FailureDetector::health(base::NodeId peer) const {
     for (const Path& path : found->second.paths)
         links.push_back(path.health);
     return links;
-}
-
-Duration FailureDetector::beat_interval() const {
-    const std::size_t times = 1 + nodes_.size() / kNodesAtFullRate;
-    return heartbeat_interval() * static_cast<std::int64_t>(times);
-}
-
-Duration FailureDetector::heartbeat_interval() const {
-    const Duration now = settings_.heartbeat_interval;
-    return former_ ? std::min(now, former_->heartbeat_interval) : now;
-}
-
-Duration FailureDetector::silence_min() const {
-    return former_ ? std::max(settings_.silence_min, former_->silence_min) : settings_.silence_min;
-}
-
-Duration FailureDetector::silence_max() const {
-    return former_ ? std::max(settings_.silence_max, former_->silence_max) : settings_.silence_max;
-}
-
-Duration FailureDetector::silence_limit(const Path& path) const {
-    // At a slower rate the same number of heartbeats must be missed.
-    const Duration scale = beat_interval() - heartbeat_interval();
-    const Duration least = silence_min() + 4 * scale;
-    const Duration most = std::max(silence_max(), least);
-    const Duration adapted = 2 * path.mean_gap + kJitterFactor * path.health.jitter;
-    return std::clamp(adapted, least, most);
 }
 
 void FailureDetector::take_down(PeerState& peer) {

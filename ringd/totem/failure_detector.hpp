@@ -57,20 +57,37 @@ class FailureDetector {
     bool obituary(base::NodeId peer, Instant now);
     // Somebody else does not hear the peer: half a silence is enough here as well.
     void accuse(base::NodeId peer, Instant now);
+    // A ring is installed: `near` are beaten at the full rate, the other members rarely, and told
+    // so. Empty: all members at the full rate.
+    void watch(const NodeSet& members, const NodeSet& near, Instant now);
+    // All are to say something now, in a gather: who beats rarely and does not is missed soon.
+    void expect_all(Instant now);
     // Not counted as heard before `until`, although it is: it does not come to an agreement.
     void shun(base::NodeId peer, Instant until);
     void paused(Duration length);
     // The own row changed, or a doubt came up: all peers are told at the next tick. That is now, or
-    // after pace() where they were told less than that ago: what has changed by then goes together.
+    // at next_word(): what has changed by then goes together.
     void hurry(Instant now);
-    // The least time between two words to all peers, so that news of n nodes is not n words to n.
+    // The same for good news, which can wait for more of its kind.
+    void hurry_later(Instant now);
+    // All were told in another way, by a join.
+    void told_all(Instant now);
+    // The least time between two words to all, so that what comes with a burst goes together.
     [[nodiscard]] Duration pace() const;
+    // When all may be told again: some words can follow each other closely, but many nodes that
+    // have much to say must not drown each other.
+    [[nodiscard]] Instant next_word() const;
+    // A word to all, in the long run, takes this long.
+    [[nodiscard]] Duration word_cost() const;
+    // How long nodes that come are waited for before one is taken in, after the last of them.
+    [[nodiscard]] Duration settling() const;
 
     // A heartbeat that is due.
     struct Beat {
         base::NodeId peer{};
         LinkId link{};
         bool reply_wanted = false;
+        std::uint16_t promise = 0;  // As Heartbeat has it.
         std::uint64_t echo_ns = 0;
         std::uint64_t echo_age_ns = 0;
     };
@@ -86,12 +103,18 @@ class FailureDetector {
     [[nodiscard]] std::vector<LinkHealth> health(base::NodeId peer) const;
     [[nodiscard]] const std::vector<base::NodeId>& peers() const { return nodes_; }
 
+    // So many peers that what all say together has to be bounded; up to there all is said at once.
+    [[nodiscard]] bool are_many() const;
+
     // Grows with the number of nodes, so that all heartbeats together stay bounded.
     [[nodiscard]] Duration beat_interval() const;
+    // To a peer that is not heard. One that starts tells all, so this only makes up for losses.
+    [[nodiscard]] Duration call_interval() const;
 
     template <class A>
     void archive(A& a) {
-        a(settings_, former_, nodes_, peers_, hurried_at_, hurry_due_, next_tick_, generation_);
+        a(settings_, former_, nodes_, peers_, hurried_at_, words_until_, hurry_due_, next_tick_,
+          generation_);
     }
 
   private:
@@ -103,13 +126,16 @@ class FailureDetector {
         Instant peer_sent_at{};
         Instant beat_due{};
         bool reply_due = false;
+        Duration promised{};  // By the peer: its next heartbeat comes within this. 0: the usual.
+        // It has been silent for too long, or somebody misses it: it is asked until then.
+        std::optional<Instant> doubted_until{};
         // None: it was never down, and the first heartbeat counts.
         std::optional<std::uint32_t> beats_since_down{};
 
         template <class A>
         void archive(A& a) {
             a(health, mean_gap, last_beat, peer_sent_ns, peer_sent_at, beat_due, reply_due,
-              beats_since_down);
+              promised, doubted_until, beats_since_down);
         }
     };
     struct PeerState {
@@ -124,21 +150,38 @@ class FailureDetector {
         Instant shunned_until{};
         std::uint32_t unreachable = 0;  // Answers in a row that nobody listens.
         Instant probe_due{};
+        std::uint32_t probes = 0;  // In a row.
         bool probing = false;
+        bool refuses =
+            false;  // Its kernel answers for it. Such answers are few: they are saved up.
         bool ever_heard = false;
+        Instant accused_at{};
+        bool is_near = false;         // Beaten at the full rate, however many nodes there are.
+        bool is_far = false;          // Beaten rarely.
+        std::uint32_t far_beats = 0;  // That told it so.
 
         template <class A>
         void archive(A& a) {
             a(paths, run, run_over, run_since, had_run_before, late_run, late_beats, best,
-              shunned_until, unreachable, probe_due, probing, ever_heard);
+              shunned_until, unreachable, probe_due, probes, probing, refuses, ever_heard,
+              accused_at, is_near, is_far, far_beats);
         }
     };
 
     [[nodiscard]] Duration heartbeat_interval() const;
+    [[nodiscard]] Duration far_interval() const;
     [[nodiscard]] Duration silence_min() const;
     [[nodiscard]] Duration silence_max() const;
     [[nodiscard]] Duration silence_limit(const Path& path) const;
+    [[nodiscard]] bool is_rare(const Path& path) const;
+    // Until when it counts as up although nothing comes.
+    [[nodiscard]] Instant borne_until(const Path& path) const;
+    void doubt(Path& path, Instant first_ask, Duration patience, Instant now);
+    void look_at_silence(Path& path, Instant now);
+    [[nodiscard]] Beat beat_to(base::NodeId node, PeerState& peer, Path& path, bool probe,
+                               Instant now);
     void take_down(PeerState& peer);
+    [[nodiscard]] Duration interval_to(const PeerState& peer, const Path& path) const;
     static bool accept_run(PeerState& peer, const Incarnation& incarnation, Instant now);
     void choose_best(PeerState& peer);
     Path* path_of(base::NodeId peer, LinkId link);
@@ -159,7 +202,8 @@ class FailureDetector {
     std::optional<Former> former_{};
     std::vector<base::NodeId> nodes_;
     std::map<base::NodeId, PeerState> peers_;
-    Instant hurried_at_{};  // When all peers were told last.
+    Instant hurried_at_{};   // When all peers were told last.
+    Instant words_until_{};  // What was said would have taken until then at the lasting rate.
     std::optional<Instant> hurry_due_{};
     Instant next_tick_{};
     std::uint64_t generation_ = 1;

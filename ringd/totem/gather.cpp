@@ -13,13 +13,26 @@ namespace {
 constexpr std::uint32_t kRoundsToShun = 3;
 constexpr std::uint32_t kRoundsMax = 5;
 
+// A proposal, another one when more is known, and one to spare.
+constexpr int kWordsARound = 3;
+
 // Gathers that did not lead to a configuration, in a row; then the next is a ring of one. With the
 // rounds this bounds the time without a configuration.
 constexpr std::uint32_t kAttemptsMax = 4;
 
+// Up to here all who have not agreed hear the proposal again at each join_interval.
+// But for the representative's it matters less.
+constexpr std::size_t kNodesAtJoinInterval = 16;
+constexpr std::size_t kOthersAtJoinInterval = 4;
+
 // Who was left out is tried again after this many rounds: whatever it was at then has come to an
 // end, since no gather has more than half as many.
 constexpr std::int64_t kShunRounds = 2 * std::int64_t{kRoundsMax};
+
+// Of many nodes each needs its time to tell all what it proposes.
+Duration round_length(const Core& core) {
+    return std::max(core.config.consensus_timeout, kWordsARound * core.detector.word_cost());
+}
 
 bool all_agree(const Core& core, const Gather& gather) {
     return std::ranges::all_of(gather.proposal, [&](base::NodeId node) {
@@ -27,18 +40,20 @@ bool all_agree(const Core& core, const Gather& gather) {
         const auto said = gather.said.find(node);
         if (said == gather.said.end() || said->second.proposal != gather.proposal) return false;
         // Who has not repeated it may have formed another ring meanwhile.
-        if (core.now - said->second.at > core.config.consensus_timeout) return false;
+        if (core.now - said->second.at > round_length(core)) return false;
         const Row* row = core.connectivity.row_of(node);
         return row != nullptr && row->incarnation == said->second.incarnation;
     });
 }
 
 // May somebody come along who is not in the proposal yet? A node that is not heard at all is not
-// waited for, except after a start, when nobody was yet.
+// waited for, except before the first ring, when nobody was yet.
 bool somebody_may_join(const Core& core, const Gather& gather) {
     return std::ranges::any_of(core.detector.peers(), [&](base::NodeId node) {
         if (gather.proposal.contains(node)) return false;
-        return core.detector.hears(node, core.now) || !core.detector.ever_heard(node);
+        const bool is_awaited =
+            !(core.detector.are_many() && core.installed) && !core.detector.ever_heard(node);
+        return core.detector.hears(node, core.now) || is_awaited;
     });
 }
 
@@ -63,35 +78,102 @@ Next conclude(Context& context, Gather& gather) {
     return form_ring(context, gather);
 }
 
-void tell_proposal(Context& context, Gather& gather) {
-    Core& core = context.core;
-    send_join(context, SendToAll::Audience::Configured, &gather);
-    core.joined_at = core.now;
-    gather.join_at = core.now + core.config.join_interval;
-    gather.is_stale = false;
+// The first word of many leaves out what most know from others: who still disagrees is told all.
+std::vector<Row> rows_at_first(const Core& core) {
+    if (core.detector.are_many()) return {core.connectivity.own()};
+    return core.connectivity.rows_to_relay();
 }
 
-// Brings the proposal up to what is known, and tells it where it is another one. Where all were
-// told just now, more is likely to come: then it is done when that has come as well.
-void update_proposal(Context& context, Gather& gather) {
+JoinMessage join_of(const Core& core, const Gather& gather, std::vector<Row> rows) {
+    return {.gathering = true,
+            .ring = core.installed ? core.installed->ring : base::RingId{},
+            .ring_seq_max = core.ring_seq_max,
+            .proposal = gather.proposal,
+            .rows = std::move(rows)};
+}
+
+void tell_proposal(Context& context, Gather& gather) {
     Core& core = context.core;
-    const Instant at = core.joined_at + core.detector.pace();
-    if (core.now < at) {
-        gather.is_stale = true;
-        gather.join_at = std::min(gather.join_at, at);
+    context.send_to_all(SendToAll::Audience::Configured,
+                        encode_join(join_of(core, gather, rows_at_first(core))));
+    core.detector.told_all(core.now);
+    gather.join_at = core.now + core.config.join_interval;
+    gather.repeats = 0;
+    gather.word_at.reset();
+    gather.version_told = core.connectivity.own().version;
+}
+
+// A new one. The representative forms the ring: what others propose need not be known by all, but
+// whom they hear must.
+void say_proposal(Context& context, Gather& gather) {
+    Core& core = context.core;
+    const base::NodeId representative = gather.proposal.front();
+    const bool concerns_all = !core.detector.are_many() || representative == core.self ||
+                              gather.version_told != core.connectivity.own().version;
+    if (concerns_all) {
+        gather.word_at = core.detector.next_word();
+        if (core.now >= *gather.word_at) {
+            tell_proposal(context, gather);
+            return;
+        }
+        // Should a ring be formed before, a heartbeat tells our row.
+        core.detector.hurry(core.now);
+    }
+    if (representative == core.self) return;
+    context.send_to(representative, encode_join(join_of(core, gather, rows_at_first(core))));
+}
+
+// For who may have missed it: those who have not said the same. That the representative knows it
+// cannot be seen.
+void repeat_proposal(Context& context, Gather& gather) {
+    Core& core = context.core;
+    if (!core.detector.are_many()) {
+        tell_proposal(context, gather);
         return;
     }
-    gather.is_stale = false;
+    const bool is_representative = gather.proposal.front() == core.self;
+    const std::size_t divisor = is_representative ? kNodesAtJoinInterval : kOthersAtJoinInterval;
+    const std::size_t every = 1 + core.detector.peers().size() / divisor;
+    const bool all_are_due = ++gather.repeats % every == 0;
+    gather.join_at = core.now + core.config.join_interval;
+    std::vector<base::NodeId> missing;
+    for (const base::NodeId node : core.detector.peers()) {
+        const auto said = gather.said.find(node);
+        const bool agrees = said != gather.said.end() && said->second.proposal == gather.proposal;
+        const bool is_due = all_are_due && !agrees && core.detector.hears(node, core.now);
+        if (is_due || node == gather.proposal.front()) missing.push_back(node);
+    }
+    if (missing.empty()) return;
+    const base::Buffer join = encode_join(join_of(core, gather, core.connectivity.rows_to_relay()));
+    for (const base::NodeId node : missing)
+        context.send_to(node, join);
+}
+
+// Brings the proposal up to what is known, and tells it where it is another one. Soon after it was
+// made more is likely to come: then it is done when that has come as well.
+void update_proposal(Context& context, Gather& gather) {
+    Core& core = context.core;
+    const Instant at = gather.proposed_at + core.detector.pace();
+    if (core.now < at) {
+        gather.update_at = at;
+        return;
+    }
+    gather.update_at.reset();
+    gather.proposed_at = core.now;
     NodeSet proposal = gather.alone ? NodeSet{core.self} : core.connectivity.proposal();
     if (proposal == gather.proposal) return;
     gather.proposal = std::move(proposal);
-    tell_proposal(context, gather);
+    say_proposal(context, gather);
 }
 
 void shun_who_disagrees(Core& core, const Gather& gather) {
-    const Instant until = core.now + core.config.consensus_timeout * kShunRounds;
+    const Instant until = core.now + round_length(core) * kShunRounds;
+    const base::NodeId representative = gather.proposal.front();
     for (const base::NodeId node : gather.proposal) {
         if (node == core.self) continue;
+        // What the others propose only the representative needs to have been told.
+        if (core.detector.are_many() && representative != core.self && node != representative)
+            continue;
         const auto said = gather.said.find(node);
         if (said != gather.said.end() && said->second.proposal == gather.proposal) continue;
         core.detector.shun(node, until);
@@ -101,17 +183,6 @@ void shun_who_disagrees(Core& core, const Gather& gather) {
 }
 
 }  // namespace
-
-void send_join(Context& context, SendToAll::Audience audience, const Gather* gather) {
-    const Core& core = context.core;
-    const JoinMessage join{
-        .gathering = gather != nullptr,
-        .ring = core.installed ? core.installed->ring : base::RingId{},
-        .ring_seq_max = core.ring_seq_max,
-        .proposal = gather != nullptr ? gather->proposal : core.connectivity.proposal(),
-        .rows = core.connectivity.all_rows()};
-    context.send_to_all(audience, encode_join(join));
-}
 
 State enter_gather(Context& context, GatherReason reason) {
     Core& core = context.core;
@@ -123,21 +194,19 @@ State enter_gather(Context& context, GatherReason reason) {
     gather.alone = core.failed_attempts >= kAttemptsMax;
     ++core.failed_attempts;
     gather.proposal = gather.alone ? NodeSet{core.self} : core.connectivity.proposal();
-    gather.round_ends = core.now + core.config.consensus_timeout;
+    gather.round_ends = core.now + round_length(core);
     if (gather.alone) {
-        const Instant until = core.now + core.config.consensus_timeout * kShunRounds;
+        const Instant until = core.now + round_length(core) * kShunRounds;
         for (const base::NodeId peer : core.detector.peers()) {
             core.detector.shun(peer, until);
             core.connectivity.set_heard(peer, false);
         }
         gather.round_ends = core.now;
     }
-    core.detector.hurry(core.now);
-    if (core.now >= core.joined_at + core.detector.pace()) {
-        tell_proposal(context, gather);
-    } else {
-        gather.join_at = core.joined_at + core.detector.pace();
-    }
+    core.detector.expect_all(core.now);
+    gather.proposed_at = core.now;
+    gather.join_at = core.now + core.config.join_interval;
+    say_proposal(context, gather);
     return gather;
 }
 
@@ -192,7 +261,7 @@ Next on_time(Context& context, Gather& gather) {
     Core& core = context.core;
     if (core.now >= gather.round_ends) {
         ++gather.round;
-        gather.round_ends = core.now + core.config.consensus_timeout;
+        gather.round_ends = core.now + round_length(core);
         if (Next next = conclude(context, gather)) return next;
         if (gather.round >= kRoundsMax) {
             gather.alone = true;
@@ -205,18 +274,21 @@ Next on_time(Context& context, Gather& gather) {
             if (Next next = conclude(context, gather)) return next;
         }
     }
-    if (core.now < gather.join_at) return std::nullopt;
-    if (!gather.is_stale) {
-        tell_proposal(context, gather);
-        return std::nullopt;
+    if (gather.update_at && core.now >= *gather.update_at) {
+        update_proposal(context, gather);
+        if (Next next = conclude(context, gather)) return next;
     }
-    update_proposal(context, gather);
-    gather.join_at = std::max(gather.join_at, core.joined_at + core.config.join_interval);
-    return conclude(context, gather);
+    if (gather.word_at && core.now >= *gather.word_at) tell_proposal(context, gather);
+    if (core.now >= gather.join_at) repeat_proposal(context, gather);
+    return std::nullopt;
 }
 
 std::optional<Instant> deadline(const Gather& gather) {
-    return std::min(gather.round_ends, gather.join_at);
+    Instant earliest = std::min(gather.round_ends, gather.join_at);
+    for (const auto& at : {gather.update_at, gather.word_at}) {
+        if (at) earliest = std::min(earliest, *at);
+    }
+    return earliest;
 }
 
 }  // namespace totem

@@ -2,6 +2,7 @@
 // round trip. Apart from the token, so that a slow ring is not taken for dead nodes.
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <span>
 
@@ -11,8 +12,14 @@
 
 namespace totem {
 
+inline constexpr std::uint16_t kPromiseMax = 0x7fff;
+inline constexpr std::chrono::milliseconds kPromiseUnit{10};
+
 struct Heartbeat {
     bool reply_wanted = false;  // Answer at once: the sender doubts or has not heard us yet.
+    // In which time the sender beats again, in kPromiseUnit; 0: at its usual interval. Only to
+    // members of a ring that has kFeatureRareHeartbeats.
+    std::uint16_t promise = 0;
     base::RingId ring{};        // In force at the sender, or last in force.
     Row row{};                  // The sender's own.
     std::uint64_t sent_ns = 0;  // By the sender's clock; comes back in an echo. Not 0.

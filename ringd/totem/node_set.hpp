@@ -5,6 +5,7 @@
 #include <compare>
 #include <cstddef>
 #include <initializer_list>
+#include <iterator>
 #include <vector>
 
 #include "common/base/ids.hpp"
@@ -45,6 +46,12 @@ class NodeSet {
     [[nodiscard]] bool includes(const NodeSet& other) const {
         return std::includes(nodes_.begin(), nodes_.end(), other.nodes_.begin(),
                              other.nodes_.end());
+    }
+    [[nodiscard]] NodeSet in_both(const NodeSet& other) const {
+        NodeSet both;
+        std::set_intersection(nodes_.begin(), nodes_.end(), other.nodes_.begin(),
+                              other.nodes_.end(), std::back_inserter(both.nodes_));
+        return both;
     }
     [[nodiscard]] std::size_t size() const { return nodes_.size(); }
     [[nodiscard]] bool empty() const { return nodes_.empty(); }

@@ -3,6 +3,7 @@
 
 #include "common/base/invariant.hpp"
 #include "ringd/totem/states.hpp"
+#include "ringd/totem/watch.hpp"
 
 namespace totem {
 namespace {
@@ -10,6 +11,9 @@ namespace {
 // How many times the interval may pass when there is nobody outside whom the presence is told:
 // that somebody is heard again comes as a change of rows.
 constexpr int kQuietIntervals = 10;
+
+// Nodes that keep coming are waited for so many times.
+constexpr int kSettlingTimes = 4;
 
 void ask_for_token(Context& context, Operational& state) {
     Core& core = context.core;
@@ -54,19 +58,67 @@ bool all_members_heard(const Core& core) {
     });
 }
 
+// When a larger ring that is possible now is to be formed: when no further node came for a while,
+// but some time after the last ring at the latest.
+Instant merge_at(const Core& core, Operational& state, std::size_t size) {
+    if (size != state.proposed_size) {
+        if (state.proposed_size == 0) state.waits_since = core.now;
+        state.proposed_size = size;
+        state.grew_at = core.now;
+    }
+    const Duration settling = core.detector.settling();
+    const Instant begin =
+        std::max(state.installed_at + core.config.merge_interval, state.waits_since);
+    return std::clamp(state.grew_at + settling, begin, begin + kSettlingTimes * settling);
+}
+
 Next check_partition(Context& context, Operational& state) {
     const Core& core = context.core;
     state.check_at.reset();
     const Configuration& ring = *core.installed;
     const NodeSet proposal = core.connectivity.proposal();
     if (proposal == ring.members) return std::nullopt;
-    const Instant merge_from = state.installed_at + core.config.merge_interval;
-    if (proposal.includes(ring.members) && core.now < merge_from) {
+    // Among many a ring that still can be is not left in haste: one that seems larger may lack only
+    // whose word of the newcomers has not come yet.
+    const bool can_stay =
+        core.detector.are_many() && core.connectivity.hear_each_other(ring.members);
+    if (can_stay || proposal.includes(ring.members)) {
         // Nodes that start together are taken in together.
-        state.check_at = merge_from;
-        return std::nullopt;
+        const Instant merge_from = merge_at(core, state, proposal.size());
+        if (core.now < merge_from) {
+            state.check_at = merge_from;
+            return std::nullopt;
+        }
     }
     return enter_gather(context, GatherReason::PartitionChanged);
+}
+
+// To a node outside the ring, not too often. If it hears the representative as well, that tells it
+// the same: then the others do so rarely.
+void tell_rows(Context& context, base::NodeId node) {
+    Core& core = context.core;
+    const Configuration& ring = *core.installed;
+    const base::NodeId representative = ring.members.front();
+    const Row* row = core.connectivity.row_of(node);
+    const bool is_told =
+        representative != core.self && row != nullptr && row->hears.contains(representative);
+    const auto times = is_told ? 1 + ring.members.size() : 1 + core.detector.peers().size() / 16;
+    const Duration interval = core.config.merge_interval * static_cast<std::int64_t>(times) * 3 / 4;
+    Instant& told_at = core.told_rows[node];
+    if (core.detector.are_many() && core.now - told_at < interval) return;
+    told_at = core.now;
+    context.send_to(node, encode_join({.gathering = false,
+                                       .ring = ring.ring,
+                                       .ring_seq_max = core.ring_seq_max,
+                                       .proposal = ring.members,
+                                       .rows = core.connectivity.rows_to_relay()}));
+}
+
+void watch_members(Core& core) {
+    const Configuration& ring = *core.installed;
+    const bool can_be_rare = (ring.features & kFeatureRareHeartbeats) != 0;
+    core.detector.watch(ring.members,
+                        can_be_rare ? near_members(ring.members, core.self) : NodeSet{}, core.now);
 }
 
 }  // namespace
@@ -95,6 +147,7 @@ Operational install(Context& context, Configuration next_ring, const RecoveryPla
     core.failed_attempts = 0;
     context.trace(TraceEntry::What::Installed, next_ring.ring, next_ring.members.size());
     core.installed = std::move(next_ring);
+    watch_members(core);
 
     Operational state;
     state.installed_at = core.now;
@@ -127,11 +180,7 @@ Next join_arrived(Context& context, Operational& state, base::NodeId from,
     // An outsider who sees another partition than we do: either we learn what it knows, which has
     // just been done, or it learns what we know.
     if (Next next = check_partition(context, state)) return next;
-    context.send_to(from, encode_join({.gathering = false,
-                                       .ring = ring.ring,
-                                       .ring_seq_max = core.ring_seq_max,
-                                       .proposal = ring.members,
-                                       .rows = core.connectivity.all_rows()}));
+    tell_rows(context, from);
     return std::nullopt;
 }
 
@@ -265,11 +314,7 @@ Next on_time(Context& context, Operational& state) {
         for (const base::NodeId node : core.connectivity.own().hears) {
             if (core.installed->members.contains(node)) continue;
             state.presence_at = core.now + core.config.merge_interval;
-            context.send_to(node, encode_join({.gathering = false,
-                                               .ring = core.installed->ring,
-                                               .ring_seq_max = core.ring_seq_max,
-                                               .proposal = core.installed->members,
-                                               .rows = core.connectivity.all_rows()}));
+            tell_rows(context, node);
         }
     }
     return std::nullopt;

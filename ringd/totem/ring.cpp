@@ -59,7 +59,7 @@ Ring::Ring(const RingConfig& config, base::RingId last_ring, std::uint64_t seed,
     std::vector<Action> nothing_is_sent_before_the_first_step;
     Context context{core_, nothing_is_sent_before_the_first_step};
     state_ = enter_gather(context, GatherReason::Started);
-    std::get<Gather>(state_).join_at = now;
+    std::get<Gather>(state_).word_at = now;
 }
 
 void Ring::step(Instant now, const Event& event, std::vector<Action>& actions) {
@@ -257,8 +257,7 @@ void Ring::handle(Context& context, const Submitted& event) {
 
 void Ring::handle(Context& context, const RingStored& event) {
     core_.stored = std::max(core_.stored, event.ring);
-    if (auto* commit = std::get_if<Commit>(&state_))
-        change(on_stored(context, *commit));
+    if (auto* commit = std::get_if<Commit>(&state_)) change(on_stored(context, *commit));
 }
 
 void Ring::handle(Context&, const PeerEvidence& event) {
@@ -353,25 +352,32 @@ void Ring::look_at_peers(Context& context) {
     core_.detector.tick(core_.now, beats);
     if (core_.detector.generation() != generation_seen_) {
         generation_seen_ = core_.detector.generation();
-        if (take_over_peers(context)) {
+        const RowChange change = take_over_peers(context);
+        if (change != RowChange::None) {
             rows_changed_ = true;
-            core_.detector.hurry(core_.now);
-            core_.detector.tick(core_.now, beats);
+            if (change == RowChange::Lost) {
+                core_.detector.hurry(core_.now);
+            } else {
+                core_.detector.hurry_later(core_.now);
+            }
         }
     }
+    if (rows_changed_) {
+        rows_changed_ = false;
+        change(std::visit([&](auto& state) { return rows_changed(context, state); }, state_));
+    }
+    // Last: a join that has just gone out tells all as well.
+    core_.detector.tick(core_.now, beats);
     for (const FailureDetector::Beat& beat : beats)
         send_heartbeat(context, beat);
-    if (!rows_changed_) return;
-    rows_changed_ = false;
-    change(std::visit([&](auto& state) { return rows_changed(context, state); }, state_));
 }
 
-bool Ring::take_over_peers(Context& context) {
-    bool own_row_changed = false;
+Ring::RowChange Ring::take_over_peers(Context& context) {
+    RowChange change = RowChange::None;
     for (const base::NodeId peer : core_.detector.peers()) {
         const bool heard = core_.detector.hears(peer, core_.now);
         if (core_.connectivity.set_heard(peer, heard)) {
-            own_row_changed = true;
+            if (change != RowChange::Lost) change = heard ? RowChange::Gained : RowChange::Lost;
             context.trace(heard ? TraceEntry::What::PeerHeard : TraceEntry::What::PeerLost, {}, 0,
                           0, peer);
         }
@@ -381,7 +387,7 @@ bool Ring::take_over_peers(Context& context) {
         told = best;
         context.actions.emplace_back(UseLink{.peer = peer, .link = best});
     }
-    return own_row_changed;
+    return change;
 }
 
 void Ring::send_heartbeat(Context& context, const FailureDetector::Beat& beat) const {
@@ -391,6 +397,7 @@ void Ring::send_heartbeat(Context& context, const FailureDetector::Beat& beat) c
         .link = beat.link,
         .packet =
             encode_heartbeat({.reply_wanted = beat.reply_wanted,
+                              .promise = beat.promise,
                               .ring = core_.installed ? core_.installed->ring : base::RingId{},
                               .row = core_.connectivity.own(),
                               .sent_ns = std::max<std::uint64_t>(now_ns, 1),

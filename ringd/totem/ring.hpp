@@ -80,7 +80,8 @@ class Ring {
 
     // Brings the failure detector's view into the own row; sends what heartbeats are due.
     void look_at_peers(Context& context);
-    bool take_over_peers(Context& context);
+    enum class RowChange : std::uint8_t { None, Gained, Lost };
+    [[nodiscard]] RowChange take_over_peers(Context& context);
     void send_heartbeat(Context& context, const FailureDetector::Beat& beat) const;
     void learn_rows(Context& context, base::NodeId from, const std::vector<Row>& rows);
     void go_on_leaving(Context& context);

@@ -16,6 +16,9 @@ using base::Instant;
 // The largest item that can be submitted; fragments of it are ordered one by one.
 inline constexpr std::size_t kItemBytesMax = std::size_t{16} << 20u;
 
+// Heartbeats may promise when the next one comes (Heartbeat::promise).
+inline constexpr std::uint64_t kFeatureRareHeartbeats = 1u << 0u;
+
 struct RingConfig : RingSettings {
     base::NodeId self{};
     std::vector<Peer> peers;  // All other configured nodes, ascending.
@@ -23,7 +26,8 @@ struct RingConfig : RingSettings {
     // Largest packet in bytes that every path carries, after the transport's overhead.
     std::size_t packet_bytes_max = 1200;
 
-    std::uint64_t features = 0;  // Feature bits offered; the ring uses what all members offer.
+    std::uint64_t features =
+        kFeatureRareHeartbeats;  // Feature bits offered; the ring uses what all members offer.
 };
 
 }  // namespace totem

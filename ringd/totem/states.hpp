@@ -44,9 +44,13 @@ struct Gather {
     std::map<base::NodeId, Said> said{};
     std::uint32_t round = 0;
     Instant round_ends{};
-    Instant join_at{};
-    bool is_stale = false;  // More is known than the proposal regards: at join_at it is made anew.
-    bool alone = false;     // Agreement failed too often: form a ring of one, merge later.
+    Instant join_at{};        // The proposal is repeated for who may have missed it.
+    std::size_t repeats = 0;  // Since all were told the proposal.
+    Instant proposed_at{};
+    std::optional<Instant> update_at{};  // More is known than the proposal regards.
+    std::optional<Instant> word_at{};    // All are to be told of it.
+    std::uint64_t version_told = 0;      // Of our row.
+    bool alone = false;  // Agreement failed too often: form a ring of one, merge later.
 };
 
 struct Commit {
@@ -94,13 +98,16 @@ struct Operational {
     Instant installed_at{};
     Instant presence_at{};              // Rows told to nodes outside the ring.
     std::optional<Instant> check_at{};  // Does the partition still give this ring?
+    std::size_t proposed_size = 0;      // Of the larger ring that is waited for, when it grew last.
+    Instant grew_at{};
+    Instant waits_since{};
 
     template <class A>
     void archive(A& a) {
         a(token_seq, waiting, parked, pass_on_at, sent, lost_at, idle_when_sent, may_rest,
           known_safe, previous_seq, forwarded_aru, own_fcc, own_backlog, request_at,
           request_gives_up, wanted_by, last_sender, visited_at, rotation_resent, installed_at,
-          presence_at, check_at);
+          presence_at, check_at, proposed_size, grew_at, waits_since);
     }
     // The parked token, to be sent or visited.
     [[nodiscard]] Token take_parked() {
@@ -119,7 +126,6 @@ using Next = std::optional<State>;
 [[nodiscard]] Next on(Context&, Gather&, base::NodeId from, const CommitToken&);
 [[nodiscard]] Next on_data(Context&, Gather&, DataPacket);
 [[nodiscard]] Next on_time(Context&, Gather&);
-void send_join(Context& context, SendToAll::Audience audience, const Gather* gather);
 
 // commit.cpp
 [[nodiscard]] State enter_commit(Context& context, CommitToken token);

@@ -2,12 +2,21 @@
 // all nodes started together, the token's rotation, one node killed. Time is logical, so that the
 // figures are the same on every machine; only the last column is this machine's.
 //
-//     halo_growth [N ...]       default: 3 8 16 32 64 128
+//     halo_growth [--processors K] [--types] [N ...]       default: 3 8 16 32 64 128
+//
+// --types: which packets these were.
 //
 // Exit code 1: some number of nodes did not come together, or with a storm of packets.
 //
 // The model: a datagram takes 50 us, and costs its sender 2 us and its receiver 4 us of the node's
 // one processor; a ring id is durable after 200 us; packets are lost when 4 MiB wait at a node.
+//
+// With --processors all nodes share that many, as when they are processes on one machine: then a
+// datagram costs 15 us at either end and a wake-up 25 us (system calls, encryption, switching),
+// starting a node's programs takes 450 ms of processor time, and who runs late finds out that it
+// paused, as ringd's driver does.
+#include <algorithm>
+#include <array>
 #include <charconv>
 #include <chrono>
 #include <cstdio>
@@ -30,31 +39,60 @@ using std::chrono::seconds;
 using RealClock = std::chrono::steady_clock;
 
 constexpr base::Duration kFlight = microseconds(50);
-constexpr base::Duration kSendCost = microseconds(2);
-constexpr base::Duration kReceiveCost = microseconds(4);
+
+// What things cost of a processor, and how many all nodes share; 0: each has its own.
+struct Machine {
+    std::size_t processors = 0;
+    base::Duration send = microseconds(2);
+    base::Duration receive = microseconds(4);
+    base::Duration turn{};
+    base::Duration start{};
+};
+// Measured with 16 real nodes on two cores; see docs/performance.md.
+Machine shared_machine(std::size_t processors) {
+    return {.processors = processors,
+            .send = microseconds(15),
+            .receive = microseconds(15),
+            .turn = microseconds(25),
+            .start = milliseconds(450)};
+}
+constexpr base::Duration kStartSlice = milliseconds(3);
+// As ringd's driver: later than this behind a deadline is a pause.
+constexpr base::Duration kPauseMin = milliseconds(100);
 constexpr base::Duration kStoring = microseconds(200);
 constexpr std::size_t kSocketBytes = std::size_t{4} << 20u;
 constexpr base::Duration kGivenUp = seconds(60);
 constexpr double kMiB = 1024.0 * 1024.0;
 // Presence, rows and proposals of each to each, some times over.
 constexpr std::size_t kPacketsAPairMax = 10;
+constexpr std::size_t kPacketsOneByOne = 5;
 
 class Lab {
   public:
-    explicit Lab(std::size_t count) {
+    Lab(std::size_t count, const Machine& machine)
+        : machine_(machine), free_at_(machine.processors, now_) {
         for (std::size_t i = 0; i < count; ++i) {
-            nodes_.push_back({.ring = totem::Ring(config_of(i, count), {}, i, now_)});
+            nodes_.push_back(
+                {.ring = totem::Ring(config_of(i, count), {}, i, now_), .to_start = machine.start});
+        }
+        if (machine.processors > 0) {
+            // One after the other, as many at a time as there are processors.
+            for (; next_start_ < std::min(count, machine.processors); ++next_start_)
+                start(next_start_, now_);
+            return;
         }
         for (std::size_t i = 0; i < count; ++i) {
             // Not within one instant: nobody's machines start like that.
-            wake(i, now_ + microseconds(137) * static_cast<std::int64_t>(i));
+            start(i, now_ + microseconds(137) * static_cast<std::int64_t>(i));
         }
+        next_start_ = count;
     }
 
     // Until all that run have installed one ring of them; none: it did not happen.
     std::optional<base::Duration> until_one_ring() {
-        const base::Instant begin = now_;
+        base::Instant begin = now_;
         while (now_ - begin < kGivenUp) {
+            if (next_start_ < nodes_.size()) begin = now_;
             if (is_one_ring()) return now_ - begin;
             if (!go_on()) break;
         }
@@ -86,10 +124,21 @@ class Lab {
         return writer.bytes().size();
     }
 
+    void print_gathers() const {
+        std::printf("      node 1: %llu rings, gathers:",
+                    static_cast<unsigned long long>(nodes_[0].ring.stats().rings_formed));
+        for (std::size_t i = 0; i < totem::kGatherReasons; ++i) {
+            std::printf(" %s %llu", totem::name_of(static_cast<totem::GatherReason>(i)).data(),
+                        static_cast<unsigned long long>(nodes_[0].ring.stats().gathers[i]));
+        }
+        std::puts("");
+    }
+
     struct Counts {
         std::uint64_t packets = 0;
         std::uint64_t bytes = 0;
         std::uint64_t lost = 0;
+        std::array<std::uint64_t, totem::kPacketTypes> of_type{};
     };
     Counts counts;
 
@@ -103,6 +152,10 @@ class Lab {
         std::size_t by = 0;
         base::Instant at{};
     };
+    struct Answered {
+        base::Duration used{};  // Of six seconds, which come back with time.
+        base::Instant at{};
+    };
     struct Node {
         totem::Ring ring;
         std::deque<Packet> inbox{};
@@ -110,8 +163,11 @@ class Lab {
         std::vector<base::NodeId> members{};
         base::Instant busy_until{};
         std::uint64_t submitted = 0;
-        std::deque<Refusal> refusals{};        // That it is told.
-        std::map<std::size_t, int> refused{};  // By it, to each peer.
+        base::Duration to_start{};                // Of a processor's time, before it runs.
+        std::optional<base::Instant> expected{};  // To be woken, at the latest.
+        bool has_begun = false;
+        std::deque<Refusal> refusals{};              // That it is told.
+        std::map<std::size_t, Answered> answered{};  // By its kernel, to each peer.
         bool runs = true;
         std::optional<base::Instant> woken_at{};
         std::optional<base::Instant> stored_at{};
@@ -155,8 +211,14 @@ class Lab {
         return true;
     }
 
+    void start(std::size_t index, base::Instant at) {
+        nodes_[index].has_begun = true;
+        wake(index, at);
+    }
+
     void wake(std::size_t index, base::Instant at) {
         Node& node = nodes_[index];
+        if (!node.has_begun) return;
         at = std::max(at, node.busy_until);
         if (node.woken_at && *node.woken_at <= at) return;
         node.woken_at = at;
@@ -171,13 +233,42 @@ class Lab {
         if (!node.runs || node.woken_at != wake_up.at) return true;
         now_ = wake_up.at;
         node.woken_at.reset();
-        turn(wake_up.node);
+        if (machine_.processors == 0) {
+            turn(wake_up.node);
+            return true;
+        }
+        base::Instant& free_at = *std::ranges::min_element(free_at_);
+        if (free_at > now_) {  // It keeps its place in the queue.
+            node.woken_at = free_at;
+            wakes_.push({.at = free_at, .number = wake_up.number, .node = wake_up.node});
+            return true;
+        }
+        if (node.to_start > base::Duration{}) {
+            go_on_starting(wake_up.node);
+        } else {
+            turn(wake_up.node);
+        }
+        free_at = node.busy_until;
         return true;
+    }
+
+    void go_on_starting(std::size_t index) {
+        Node& node = nodes_[index];
+        const base::Duration slice = std::min(kStartSlice, node.to_start);
+        node.to_start -= slice;
+        node.busy_until = now_ + slice;
+        if (node.to_start == base::Duration{}) {
+            node.ring = totem::Ring(config_of(index, nodes_.size()), {}, index, node.busy_until);
+            if (next_start_ < nodes_.size()) start(next_start_++, node.busy_until);
+        }
+        wake(index, node.busy_until);
     }
 
     void turn(std::size_t index) {
         Node& node = nodes_[index];
-        node.busy_until = now_;
+        node.busy_until = now_ + machine_.turn;
+        if (node.expected && now_ - *node.expected > kPauseMin)
+            step(index, totem::Paused{now_ - *node.expected});
         if (node.stored_at && *node.stored_at <= now_) {
             node.stored_at.reset();
             step(index, totem::RingStored{node.storing});
@@ -193,7 +284,7 @@ class Lab {
             const Packet packet = std::move(node.inbox.front());
             node.inbox.pop_front();
             node.inbox_bytes -= packet.bytes.size();
-            node.busy_until += kReceiveCost;
+            node.busy_until += machine_.receive;
             step(index,
                  totem::PacketArrived{
                      .from = id_of(packet.from), .link = totem::LinkId{0}, .packet = packet.bytes});
@@ -202,7 +293,8 @@ class Lab {
         if (node.inbox.empty() || node.inbox.front().at > now_) step(index, totem::Drained{});
         if (const auto deadline = node.ring.next_deadline(); deadline && *deadline <= now_)
             step(index, totem::DeadlinePassed{});
-        if (const auto deadline = node.ring.next_deadline()) wake(index, *deadline);
+        node.expected = node.ring.next_deadline();
+        if (node.expected) wake(index, *node.expected);
         if (node.stored_at) wake(index, *node.stored_at);
         if (!node.inbox.empty()) wake(index, node.inbox.front().at);
         if (!node.refusals.empty()) wake(index, node.refusals.front().at);
@@ -247,11 +339,13 @@ class Lab {
     void send(std::size_t from, base::NodeId to, const base::Buffer& bytes) {
         const std::size_t index = to.value() - 1;
         Node& node = nodes_[index];
-        nodes_[from].busy_until += kSendCost;
+        nodes_[from].busy_until += machine_.send;
         ++counts.packets;
+        if (const auto type = totem::type_of(bytes.bytes()))
+            ++counts.of_type[static_cast<std::size_t>(*type)];
         counts.bytes += bytes.size();
         const base::Instant arrives = nodes_[from].busy_until + kFlight;
-        if (!node.runs) {
+        if (!node.runs || node.to_start > base::Duration{}) {
             refuse(from, index, arrives + kFlight);
             return;
         }
@@ -267,12 +361,20 @@ class Lab {
     // The kernel of a node whose ringd is gone answers each peer six times at once, and then once a
     // second (icmp_ratelimit).
     void refuse(std::size_t to, std::size_t by, base::Instant at) {
-        if (++nodes_[by].refused[to] > 6) return;
+        base::Duration& used = nodes_[by].answered[to].used;
+        base::Instant& since = nodes_[by].answered[to].at;
+        used = std::max(base::Duration{}, used - (at - since));
+        since = at;
+        if (used > seconds(5)) return;
+        used += seconds(1);
         nodes_[to].refusals.push_back({.by = by, .at = at});
         wake(to, at);
     }
 
     base::Instant now_{seconds(1)};
+    Machine machine_;
+    std::vector<base::Instant> free_at_;  // Of the processors.
+    std::size_t next_start_ = 0;
     std::vector<Node> nodes_;
     std::priority_queue<Wake> wakes_;
     std::uint64_t wakes_made_ = 0;
@@ -289,10 +391,20 @@ std::string text_of(std::optional<base::Duration> length) {
     return text;
 }
 
+void print_types(const char* what, const Lab::Counts& counts) {
+    std::printf("      %s:", what);
+    for (std::size_t type = 0; type < counts.of_type.size(); ++type) {
+        if (counts.of_type[type] == 0) continue;
+        std::printf(" %s %llu", totem::name_of(static_cast<totem::PacketType>(type)).data(),
+                    static_cast<unsigned long long>(counts.of_type[type]));
+    }
+    std::puts("");
+}
+
 // False: no ring, or more packets than a start may cost.
-bool print_row(std::size_t count) {
+bool print_row(std::size_t count, const Machine& machine, bool is_wordy) {
     const auto begin = RealClock::now();
-    Lab lab(count);
+    Lab lab(count, machine);
     const auto formed = lab.until_one_ring();
     const Lab::Counts start = std::exchange(lab.counts, {});
     lab.run(seconds(2));
@@ -314,20 +426,28 @@ bool print_row(std::size_t count) {
                 static_cast<double>(idle.packets) / 2.0, text_of(recovered).c_str(),
                 static_cast<unsigned long long>(crash.packets),
                 rotations > 0 ? 1000.0 / rotations : -1.0, state >> 10u, real);
+    if (is_wordy) {
+        print_types("start", start);
+        print_types("idle", idle);
+        print_types("crash", crash);
+        lab.print_gathers();
+    }
     std::fflush(stdout);
-    const bool is_storm = start.packets > kPacketsAPairMax * count * count;
+    // One by one they make as many rings.
+    const std::size_t times = machine.processors > 0 ? kPacketsOneByOne : 1;
+    const bool is_storm = start.packets > times * kPacketsAPairMax * count * count;
     if (is_storm) {
         std::printf("a storm: more than %zu packets a pair of nodes at the start\n",
-                    kPacketsAPairMax);
+                    times * kPacketsAPairMax);
     }
     return formed && recovered && !is_storm;
 }
 
-std::optional<std::size_t> count_of(std::string_view text) {
+std::optional<std::size_t> count_of(std::string_view text, std::size_t least) {
     std::size_t value = 0;
     const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
     if (error != std::errc{} || end != text.data() + text.size()) return std::nullopt;
-    if (value < 2 || value > totem::kNodesMax) return std::nullopt;
+    if (value < least || value > totem::kNodesMax) return std::nullopt;
     return value;
 }
 
@@ -335,8 +455,18 @@ std::optional<std::size_t> count_of(std::string_view text) {
 
 int main(int argc, char** argv) {
     std::vector<std::size_t> counts;
+    Machine machine;
+    bool is_wordy = false;
     for (int i = 1; i < argc; ++i) {
-        const auto count = count_of(argv[i]);
+        if (std::string_view(argv[i]) == "--processors" && i + 1 < argc) {
+            machine = shared_machine(count_of(argv[++i], 1).value_or(2));
+            continue;
+        }
+        if (std::string_view(argv[i]) == "--types") {
+            is_wordy = true;
+            continue;
+        }
+        const auto count = count_of(argv[i], 2);
         if (!count) {
             std::fprintf(stderr, "halo_growth: %s: a number of nodes is 2 to %zu\n", argv[i],
                          totem::kNodesMax);
@@ -352,6 +482,6 @@ int main(int argc, char** argv) {
         "KiB  s here");
     bool is_fine = true;
     for (const std::size_t count : counts)
-        is_fine = print_row(count) && is_fine;
+        is_fine = print_row(count, machine, is_wordy) && is_fine;
     return is_fine ? 0 : 1;
 }

@@ -21,7 +21,8 @@ namespace {
 constexpr char kUsage[] =
     "usage: halo_sim --seeds A..B [--jobs N] [--profile P] [--nodes N]\n"
     "       halo_sim --seed N [--trace] [--shrink] [--profile P] [--nodes N]\n"
-    "       halo_sim --replay FILE     seeds that once failed, each line: seed [profile] why\n"
+    "       halo_sim --replay FILE     seeds that once failed, each line: seed [profile[:nodes]] "
+    "why\n"
     "       halo_sim --same A..B       each seed twice, and the traces must be equal\n"
     "       halo_sim --archived A..B   the same, and the cores of the second run go on from their\n"
     "                                  own bytes again and again\n"
@@ -191,7 +192,11 @@ int run_replay(const Options& options) {
         Wish wish;
         std::string word;
         if (!(words >> wish.seed)) continue;  // A comment, or nothing.
-        if (words >> word) wish.profile = profile_named(word);
+        if (words >> word) {
+            const std::size_t colon = word.find(':');
+            wish.profile = profile_named(word.substr(0, colon));
+            if (colon != std::string::npos) wish.nodes = number(word.substr(colon + 1));
+        }
         ++count;
         const std::string cause = run_apart(draw_plan(wish)).cause();
         if (cause.empty()) continue;

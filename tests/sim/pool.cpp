@@ -12,7 +12,6 @@
 namespace sim {
 namespace {
 
-constexpr unsigned kRunSecondsMax = 60;
 constexpr std::uint64_t kShare = 64;  // Seeds that a worker gets at a time.
 
 struct Worker {
@@ -25,7 +24,7 @@ struct Worker {
 // In the worker's process: an Outcome (smaller than PIPE_BUF, hence whole) for each seed.
 [[noreturn]] void work(const Worker& worker, const std::function<Plan(std::uint64_t)>& plan_of) {
     for (std::uint64_t seed = worker.next; seed <= worker.last; ++seed) {
-        alarm(kRunSecondsMax);
+        limit_processor_time();
         const Plan plan = plan_of(seed);
         const Outcome outcome = outcome_of(plan, run(plan));
         if (write(worker.results, &outcome, sizeof outcome) != ssize_t{sizeof outcome}) _exit(1);
@@ -95,7 +94,7 @@ class Pool {
         if (ended.next > ended.last) return;
         Outcome lost;
         lost.seed = ended.next;
-        lost.timed_out = WIFSIGNALED(status) && WTERMSIG(status) == SIGALRM;
+        lost.timed_out = WIFSIGNALED(status) && WTERMSIG(status) == SIGPROF;
         lost.crashed = !lost.timed_out;
         done_(lost);
         if (ended.next < ended.last) start(ended.next + 1, ended.last);

@@ -1,5 +1,6 @@
 #include "tests/sim/run.hpp"
 
+#include <sys/time.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -13,7 +14,7 @@
 namespace sim {
 namespace {
 
-constexpr unsigned kRunSecondsMax = 60;  // A run takes milliseconds; this one hangs.
+constexpr time_t kRunSecondsMax = 60;  // A run takes milliseconds; this one hangs.
 constexpr std::size_t kLeadUpEntries = 60;
 
 bool is_packet(const Entry& entry) {
@@ -97,6 +98,11 @@ Outcome outcome_of(const Plan& plan, const Run& run) {
     return outcome;
 }
 
+void limit_processor_time() {
+    const itimerval limit{.it_interval = {}, .it_value = {.tv_sec = kRunSecondsMax, .tv_usec = 0}};
+    (void)setitimer(ITIMER_PROF, &limit, nullptr);
+}
+
 Outcome run_apart(const Plan& plan) {
     Outcome outcome;
     outcome.seed = plan.seed;
@@ -109,7 +115,7 @@ Outcome run_apart(const Plan& plan) {
     const pid_t child = fork();
     if (child == 0) {
         close(ends[0]);
-        alarm(kRunSecondsMax);
+        limit_processor_time();
         const Outcome mine = outcome_of(plan, run(plan));
         const bool told = write(ends[1], &mine, sizeof mine) == ssize_t{sizeof mine};
         _exit(told ? 0 : 1);
@@ -121,7 +127,7 @@ Outcome run_apart(const Plan& plan) {
     int status = 0;
     waitpid(child, &status, 0);
     if (told) return theirs;
-    outcome.timed_out = WIFSIGNALED(status) && WTERMSIG(status) == SIGALRM;
+    outcome.timed_out = WIFSIGNALED(status) && WTERMSIG(status) == SIGPROF;
     outcome.crashed = !outcome.timed_out;
     return outcome;
 }

@@ -21,7 +21,7 @@ struct Run {
 struct Outcome {
     std::uint64_t seed = 0;
     bool crashed = false;    // By a broken invariant, or worse; it said why on stderr.
-    bool timed_out = false;  // Took longer in real time than any run should.
+    bool timed_out = false;  // Took more processor time than any run should.
     std::uint64_t trace_hash = 0;
     std::uint64_t entries = 0;
     std::uint64_t deliveries = 0;
@@ -35,6 +35,9 @@ struct Outcome {
 
 [[nodiscard]] Outcome outcome_of(const Plan& plan, const Run& run);
 [[nodiscard]] Outcome run_apart(const Plan& plan);
+
+// From now on this process has as much processor time as one run may take, then SIGPROF ends it.
+void limit_processor_time();
 
 // To stdout: the plan in words, the violations, and the part of the trace that leads up to the
 // first. With `whole_trace` all of it.

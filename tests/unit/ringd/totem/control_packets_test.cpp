@@ -26,6 +26,7 @@ totem::Row row(std::uint32_t node, NodeSet hears) {
 
 totem::Heartbeat sample_heartbeat() {
     return {.reply_wanted = true,
+            .promise = 93,
             .ring = kRing,
             .row = row(2, {NodeId{1}, NodeId{2}, NodeId{64}, NodeId{500}}),
             .sent_ns = 1000,

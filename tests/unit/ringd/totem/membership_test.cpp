@@ -107,6 +107,29 @@ TEST_CASE("a graph that no search finishes still gives all the same answer, soon
     }
 }
 
+TEST_CASE("among many only rows that somebody may not get from their nodes are relayed") {
+    for (const std::uint32_t count : {5u, 20u}) {
+        const bool are_many = count == 20;
+        Connectivity known(NodeId{1}, {.ring_seq = 1});
+        NodeSet others = nodes(count);
+        others.erase(NodeId{1});
+        known.set_configured(others);
+        for (std::uint32_t node = 2; node <= count; ++node) {
+            known.set_heard(NodeId{node}, true);
+            known.learn(row(node, nodes(count)), Connectivity::Source::Itself);
+        }
+        CHECK(known.rows_to_relay().size() == (are_many ? 1 : count));
+        CHECK(known.hear_each_other(nodes(count)));
+        // 3 does not hear 4: whom 3 hears may not be known to 4, and the other way round.
+        NodeSet without = nodes(count);
+        without.erase(NodeId{4});
+        known.learn(row(3, without, 2), Connectivity::Source::Itself);
+        CHECK(known.rows_to_relay().size() == (are_many ? 3 : count));
+        CHECK_FALSE(known.hear_each_other(nodes(count)));
+        CHECK(known.hear_each_other(without));
+    }
+}
+
 TEST_CASE("hearing counts when it is mutual") {
     Connectivity known(NodeId{1}, {.ring_seq = 1});
     known.set_configured(nodes(3));

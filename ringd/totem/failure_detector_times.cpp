@@ -1,0 +1,148 @@
+// How often the failure detector says something, and how long it bears a silence: both depend on
+// the number of nodes, so that what all say together stays bounded.
+#include <algorithm>
+
+#include "ringd/totem/failure_detector.hpp"
+
+namespace totem {
+namespace {
+
+// Up to here all-to-all heartbeats at the configured interval are no load worth speaking of.
+constexpr std::size_t kNodesAtFullRate = 16;
+
+// A word to all peers costs each node a packet a peer. Between two of them, and in the long run:
+// 64 nodes on two processors together can bear no more than one in three join intervals each.
+constexpr Duration kPaceAPeer = std::chrono::microseconds(200);
+constexpr int kPeersAJoinInterval = 20;
+constexpr int kWordJoinIntervalsMax = 8;
+constexpr int kWordsAtOnce = 4;
+
+// Each that starts makes a new ring of all that run: that is for several together.
+constexpr int kPeersAMergeInterval = 25;
+constexpr int kSettlingMergeIntervalsMax = 3;
+
+// Calls of all nodes to one that is not there: ten in a heartbeat interval, however many they are.
+constexpr int kCallsAHeartbeatInterval = 10;
+
+// A kernel gives an answer a second for a port where nobody listens (icmp_ratelimit), and saves
+// six: at the usual interval this is every two seconds.
+constexpr int kRefusedCallIntervals = 20;
+
+// How many mean deviations beyond the usual gap a silence must last.
+constexpr int kJitterFactor = 6;
+
+// How often a far member is beaten at the full rate first: after that it knows.
+constexpr std::uint32_t kFarBeatsAtFullRate = 6;
+
+}  // namespace
+
+void FailureDetector::hurry(Instant now) {
+    const Instant due = std::max(now, next_word());
+    hurry_due_ = std::min(hurry_due_.value_or(due), due);
+    next_tick_ = std::min(next_tick_, *hurry_due_);
+}
+
+bool FailureDetector::are_many() const {
+    return nodes_.size() >= kNodesAtFullRate;
+}
+
+void FailureDetector::hurry_later(Instant now) {
+    if (!are_many()) {
+        hurry(now);
+        return;
+    }
+    if (!hurry_due_) hurry_due_ = std::max(now + settling() / 2, next_word());
+    next_tick_ = std::min(next_tick_, *hurry_due_);
+}
+
+void FailureDetector::told_all(Instant now) {
+    hurried_at_ = now;
+    words_until_ = std::max(words_until_, now) + word_cost();
+    hurry_due_.reset();
+}
+
+Duration FailureDetector::word_cost() const {
+    const auto peers = static_cast<std::int64_t>(nodes_.size());
+    return std::min(settings_.join_interval * peers / kPeersAJoinInterval,
+                    settings_.join_interval * kWordJoinIntervalsMax);
+}
+
+Duration FailureDetector::settling() const {
+    if (!are_many()) return Duration{};
+    const auto peers = static_cast<std::int64_t>(nodes_.size());
+    return std::min(settings_.merge_interval * peers / kPeersAMergeInterval,
+                    settings_.merge_interval * kSettlingMergeIntervalsMax);
+}
+
+Duration FailureDetector::pace() const {
+    const Duration of_all = kPaceAPeer * static_cast<std::int64_t>(nodes_.size());
+    return std::min(of_all, settings_.join_interval);
+}
+
+Instant FailureDetector::next_word() const {
+    if (!are_many()) return hurried_at_ + pace();
+    return std::max(hurried_at_ + pace(), words_until_ - (kWordsAtOnce - 1) * word_cost());
+}
+
+Duration FailureDetector::beat_interval() const {
+    const std::size_t times = 1 + nodes_.size() / kNodesAtFullRate;
+    return heartbeat_interval() * static_cast<std::int64_t>(times);
+}
+
+Duration FailureDetector::call_interval() const {
+    if (!are_many()) return beat_interval();
+    return std::max(
+        beat_interval(),
+        heartbeat_interval() * static_cast<std::int64_t>(nodes_.size()) / kCallsAHeartbeatInterval);
+}
+
+Duration FailureDetector::interval_to(const PeerState& peer, const Path& path) const {
+    const bool is_proving = path.beats_since_down.value_or(0) > 0;
+    if (path.doubted_until) return beat_interval() / 2;
+    if (path.health.up && peer.is_near) return heartbeat_interval();
+    if (path.health.up && peer.is_far && peer.far_beats >= kFarBeatsAtFullRate)
+        return far_interval();
+    if (path.health.up || is_proving) return beat_interval();
+    return peer.refuses ? std::max(call_interval(), kRefusedCallIntervals * heartbeat_interval())
+                        : call_interval();
+}
+
+Duration FailureDetector::far_interval() const {
+    // One that is missed, and a silence_min of asking, are silence_max together.
+    return (silence_max() - silence_min()) * 2 / 3;
+}
+
+Duration FailureDetector::heartbeat_interval() const {
+    const Duration now = settings_.heartbeat_interval;
+    return former_ ? std::min(now, former_->heartbeat_interval) : now;
+}
+
+Duration FailureDetector::silence_min() const {
+    return former_ ? std::max(settings_.silence_min, former_->silence_min) : settings_.silence_min;
+}
+
+Duration FailureDetector::silence_max() const {
+    return former_ ? std::max(settings_.silence_max, former_->silence_max) : settings_.silence_max;
+}
+
+Duration FailureDetector::silence_limit(const Path& path) const {
+    // At a slower rate the same number of heartbeats must be missed.
+    const Duration interval = path.promised == Duration{} ? beat_interval() : path.promised;
+    const Duration scale = std::max(interval - heartbeat_interval(), Duration{});
+    const Duration least = silence_min() + 4 * scale;
+    const Duration most = std::max(silence_max(), least);
+    const Duration adapted = 2 * path.mean_gap + kJitterFactor * path.health.jitter;
+    return std::clamp(adapted, least, most);
+}
+
+bool FailureDetector::is_rare(const Path& path) const {
+    return path.promised > silence_min() / 2;
+}
+
+Instant FailureDetector::borne_until(const Path& path) const {
+    if (path.doubted_until) return *path.doubted_until;
+    if (!is_rare(path)) return *path.health.last_heard + silence_limit(path);
+    return *path.health.last_heard + path.promised * 3 / 2 + silence_min();
+}
+
+}  // namespace totem
