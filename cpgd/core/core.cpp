@@ -52,6 +52,9 @@ void Core::start_afresh(Context& context, protocol::Incarnation incarnation) {
         for (auto& [id, client] : clients_) {
             if (!client.sure_events) client.sure_events = 0;
         }
+        // What the former life told its clients after the snapshot nobody knows, and nobody can
+        // tell it again: some would go on in another order than the others had.
+        if (!is_whole_) forget_unsure_sessions(context);
     }
     incarnation_ = incarnation;
     applied_ = {};

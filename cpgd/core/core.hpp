@@ -73,7 +73,11 @@ class Core {
 
     // Only between exchanges: while one runs, take it later. Else it aborts.
     [[nodiscard]] bool can_snapshot() const { return !exchange_ && applied_ > protocol::Cursor{}; }
-    [[nodiscard]] std::vector<base::Buffer> snapshot() const;
+    // `is_last`: nothing happens after it in this life, no client is told any more.
+    [[nodiscard]] std::vector<base::Buffer> snapshot(bool is_last = false) const;
+    // The snapshot that it began with was the last of the former life. The first thing to do then
+    // is to store another one: of a life that went on, a later one must not be taken for it.
+    [[nodiscard]] bool is_whole() const { return is_whole_; }
     // About its size: what it holds of the clients' events.
     [[nodiscard]] std::size_t queued_bytes() const;
     // Clients of a former life that have not come back: what they have had meanwhile is not known.
@@ -262,6 +266,7 @@ class Core {
     bool is_synchronised_ = false;
     bool is_marker_awaited_ = false;  // Since a restart.
     bool is_marker_sent_ = false;
+    bool is_whole_ = false;  // The snapshot that it began with was the last of the former life.
 
     protocol::View view_;
     std::optional<std::set<base::NodeId>> came_along_;  // Of the last transitional configuration.

@@ -16,7 +16,7 @@ using protocol::FrameError;
 using protocol::FrameReader;
 using protocol::FrameWriter;
 
-constexpr std::uint8_t kSnapshotVersion = 3;
+constexpr std::uint8_t kSnapshotVersion = 4;
 constexpr std::uint64_t kAllSure = ~std::uint64_t{0};
 constexpr std::size_t kUsualBytes = std::size_t{64} << 10u;
 // A payload of so many bytes is a piece of the snapshot as it is, and not copied into one.
@@ -191,11 +191,12 @@ std::size_t Core::awaited_clients() const {
     return static_cast<std::size_t>(std::ranges::count_if(clients_, is_awaited));
 }
 
-std::vector<base::Buffer> Core::snapshot() const {
+std::vector<base::Buffer> Core::snapshot(bool is_last) const {
     INVARIANT(can_snapshot());
     PieceWriter pieces;
     FrameWriter& writer = pieces.small();
     writer.write(kSnapshotVersion);
+    writer.write_bool(is_last);
     writer.write_node(self_);
     writer.write(incarnation_.value());
     writer.write(applied_.value());
@@ -237,6 +238,7 @@ base::Expected<Core, FrameError> Core::restore(const Config& config, const base:
     if (reader.read<std::uint8_t>() != kSnapshotVersion)
         return base::fail(FrameError::WrongVersion);
     Core core(config, life);
+    core.is_whole_ = reader.read_bool();
     core.self_ = reader.read_node();
     core.incarnation_ = protocol::Incarnation{reader.read<std::uint64_t>()};
     core.applied_ = protocol::Cursor{reader.read<std::uint64_t>()};

@@ -85,6 +85,14 @@ std::optional<ring::ResumePoint> Driver::restore(const cpg::Config& config) {
     }
     core_ = std::move(*restored);
     has_state_ = true;
+    if (core_.is_whole()) {
+        if (const auto again = snapshots_->store(core_.snapshot()); !again) {
+            start_afresh(again.error().text().c_str());
+            core_ = cpg::Core(config, life_);
+            snapshots_.reset();
+            return std::nullopt;
+        }
+    }
     stored_ = core_.applied();
     schedule_.stored(stored->size());
     const cpg::Status status = core_.status();
@@ -207,11 +215,11 @@ void Driver::deadline_passed() {
 
 // ringd keeps what is not acknowledged: so only what is in the snapshot is. Without a place for
 // snapshots nothing can be resumed, and everything is done with at once.
-void Driver::store_snapshot() {
+void Driver::store_snapshot(bool is_last) {
     if (!core_.can_snapshot()) return;
     std::size_t bytes = 0;
     if (snapshots_) {
-        const std::vector<base::Buffer> snapshot = core_.snapshot();
+        const std::vector<base::Buffer> snapshot = core_.snapshot(is_last);
         bytes = base::bytes_of(snapshot);
         has_state_ = true;
         if (const auto stored = snapshots_->store(snapshot); !stored) {

@@ -51,7 +51,8 @@ class Driver {
     void on_serving(std::function<void()> callback) { serving_ = std::move(callback); }
 
     // For a planned end: the next life goes on from here.
-    void store_snapshot();
+    // `is_last`: no client is told anything after it.
+    void store_snapshot(bool is_last = false);
 
     [[nodiscard]] cpg::Status status() const { return core_.status(); }
     [[nodiscard]] session::Access& access() { return access_; }

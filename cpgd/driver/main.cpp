@@ -65,7 +65,7 @@ std::optional<int> Program::open() {
 
 int Program::ended() {
     // What comes next goes on from here; who leaves for good is taken out by ringd.
-    driver_->store_snapshot();
+    driver_->store_snapshot(true);
     log_.notice("cpgd ends");
     return EX_OK;
 }

@@ -60,7 +60,7 @@ class CpgServices final : public Services {
     void step(CpgNode& node, const cpg::Event& event);
     void carry_out(CpgNode& node);
     void send_submissions(CpgNode& node);
-    void store(CpgNode& node);
+    void store(CpgNode& node, bool is_last = false);
     void tag_events(CpgNode& node);
 
     // Programs (cpg_services_programs.cpp).

@@ -24,6 +24,7 @@ void CpgServices::start_cpgd(CpgNode& node) {
         auto restored = cpg::Core::restore(config_, *node.snapshot, stage_.now(), life);
         INVARIANT(restored.has_value());
         core.emplace(std::move(*restored));
+        if (core->is_whole()) node.snapshot = base::joined(core->snapshot());
     }
     const bool resumes = core.has_value();
     ring::Attachment place(kChannel, protocol::Incarnation{next_id_++});
@@ -251,11 +252,11 @@ void CpgServices::send_submissions(CpgNode& node) {
     }
 }
 
-void CpgServices::store(CpgNode& node) {
+void CpgServices::store(CpgNode& node, bool is_last) {
     CpgdProcess& cpgd = *node.cpgd;
     if (!cpgd.core.can_snapshot()) return;
     cpgd.store_at.reset();
-    node.snapshot = base::joined(cpgd.core.snapshot());
+    node.snapshot = base::joined(cpgd.core.snapshot(is_last));
     if (!cpgd.ring) return;
     if (const auto frame = cpgd.attachment.acknowledge(cpgd.core.applied())) to_ringd(node, *frame);
 }

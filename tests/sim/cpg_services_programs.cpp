@@ -167,7 +167,7 @@ void CpgServices::act_on_node(CpgNode& node, std::uint64_t choice) {
         return;
     }
     if (choice < 970) {
-        store(node);  // A planned end.
+        store(node, true);  // A planned end.
     } else if (choice < 975) {
         node.snapshot.reset();
     }

@@ -238,6 +238,15 @@ TEST_CASE("a cpgd is restarted again and again, and then its ringd is lost") {
     }
 }
 
+TEST_CASE("a cpgd is restored, its ringd is lost, and clients of it had more than is restored") {
+    for (const std::uint64_t seed : {77682U}) {
+        check(with_dying_rings(seed));
+    }
+    for (const std::uint64_t seed : {68986U, 131472U}) {
+        check(with_dying_rings(seed, false));
+    }
+}
+
 TEST_CASE("the histories are not empty") {
     Run run({.seed = 3, .nodes = 3, .restarts = true});
     CHECK(run.faults().empty());

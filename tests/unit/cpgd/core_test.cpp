@@ -182,6 +182,34 @@ TEST_CASE(
     check_no_faults(cluster);
 }
 
+TEST_CASE(
+    "a cpgd that ended in order serves its clients on where its place is lost, a killed one does "
+    "not") {
+    for (const bool in_order : {true, false}) {
+        CAPTURE(in_order);
+        ToyCluster cluster({1, 2});
+        cluster.partition({{1, 2}});
+        cluster.settle();
+        ToyClient& member = cluster.add_client(1, 10);
+        ToyClient& other = cluster.add_client(2, 20);
+        for (ToyClient* each : {&member, &other}) {
+            cluster.join(*each, "a");
+            cluster.settle();
+        }
+        const base::Buffer state = base::joined(cluster.core(1).snapshot(in_order));
+        cluster.disconnect(member);
+        cluster.lose_ring(1);
+        cluster.restart(1, state);
+        cluster.partition({{1, 2}});
+        cluster.settle();
+        cluster.connect(member);
+        cluster.settle();
+        CHECK(member.sessions_lost == (in_order ? 0 : 1));
+        CHECK(cluster.groups(2).at("a").size() == (in_order ? 2 : 1));
+        check_no_faults(cluster);
+    }
+}
+
 TEST_CASE("a view that comes during the exchange leaves no ghosts") {
     ToyCluster cluster({1, 2, 3, 4});
     cluster.partition({{1, 2}, {3, 4}});
