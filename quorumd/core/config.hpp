@@ -1,6 +1,7 @@
 // What quorumd's core is told by the configuration.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 
 #include "common/base/instant.hpp"
@@ -23,5 +24,12 @@ struct Config {
     base::Duration lease = std::chrono::seconds{9};
     base::Duration renewal = std::chrono::seconds{1};
 };
+
+// How long a member of a cluster with this lease may be without a renewal. Each is a message of
+// every member to all; with the default times the lease grows with the number of nodes, and a
+// twentieth of it is more than the second from 10 nodes on.
+[[nodiscard]] constexpr base::Duration renewal_of(base::Duration lease) {
+    return std::max<base::Duration>(std::chrono::seconds{1}, lease / 20);
+}
 
 }  // namespace quorum

@@ -5,12 +5,13 @@
 namespace quorumd {
 namespace {
 
-constexpr base::Duration kRenewal = std::chrono::seconds{1};
+// What a renewal and its way may take, beside what the ring may need.
+constexpr base::Duration kToSpare = std::chrono::seconds{2};
 
 }  // namespace
 
 base::Duration lease_of(const config::TotemTimes& times) {
-    return times.token + times.consensus + 2 * kRenewal;
+    return times.token + times.consensus + kToSpare;
 }
 
 quorum::Config settings_of(const config::ClusterConfig& cluster) {
@@ -30,7 +31,7 @@ quorum::Config settings_of(const config::ClusterConfig& cluster) {
         config.device_sync_timeout = configured.device->sync_timeout;
     }
     config.lease = lease_of(cluster.times);
-    config.renewal = kRenewal;
+    config.renewal = quorum::renewal_of(config.lease);
     return config;
 }
 
