@@ -11,9 +11,10 @@ namespace {
 // that one that drops most packets does not flap.
 constexpr std::uint32_t kBeatsToRevive = 3;
 
-// Few nodes beat in step: who is woken by a heartbeat shortly before its own is due sends it at
-// once. So they wake each other once an interval, not once for each peer and for themselves. With
-// many nodes all in one moment would be too much for a socket.
+// Few nodes beat in step: who is woken by a heartbeat less than half an interval before its own is
+// due sends it at once; of two that are apart one is always less than half behind. So they wake
+// each other once an interval, not once for each peer and for themselves. With many nodes all in
+// one moment would be too much for a socket.
 constexpr std::size_t kNodesInStep = 8;
 
 // Whom somebody has just ceased to hear needs no more than one answer of its kernel to be gone.
@@ -137,7 +138,7 @@ bool FailureDetector::heartbeat_arrived(base::NodeId peer, LinkId link, const He
         path->beat_due = now;
         next_tick_ = now;
     }
-    if (nodes_.size() < kNodesInStep && path->beat_due - now <= beat_interval() / 4) hurry(now);
+    if (nodes_.size() < kNodesInStep && path->beat_due - now <= beat_interval() / 2) hurry(now);
 
     const auto now_ns = static_cast<std::uint64_t>(now.time_since_epoch().count());
     if (heartbeat.echo_ns != 0 && heartbeat.echo_ns <= now_ns &&
