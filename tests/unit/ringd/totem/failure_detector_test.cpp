@@ -517,6 +517,8 @@ TEST_CASE("words to all of many nodes: a few at once, then as many as they can b
     }
     CHECK(words >= 14);
     CHECK(words <= 18);
+}
+
 TEST_CASE("few nodes beat in step, whenever they were started") {
     const auto of_three = [](std::uint32_t self) {
         totem::RingConfig out;
