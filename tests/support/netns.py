@@ -19,6 +19,8 @@ import time
 SCRATCH_PREFIX = "halo-lab."
 # In an emulated machine (tests/rdma/vm.py) a program's start alone can take many seconds.
 SLOWNESS = float(os.environ.get("HALO_VM_SLOWNESS", 6)) if os.environ.get("HALO_VM") else 1
+# With more the neighbours of all hosts are too many for the machine to learn them.
+HOSTS_THAT_LEARN = 24
 _PR_SET_PDEATHSIG = 1
 _libc = ctypes.CDLL(None, use_errno=True)
 
@@ -272,10 +274,22 @@ class Network:
         for number, host in self.hosts.items():
             lines = []
             for link in range(self.links):
+                if len(self.hosts) > HOSTS_THAT_LEARN:
+                    lines += self._neighbours(number, link)
                 lines.append(f"addr add {self.address(number, link)}/24 dev eth{link}")
                 lines.append(f"addr add fd99:{link}::{number}/64 dev eth{link} nodad")
                 lines.append(f"link set eth{link} mtu {mtu} up")
+            lines.sort(key=lambda line: line.startswith("neigh"))  # Only a link that is up has some.
             self._in_network_of(host, ["ip", "-batch", "-"], "\n".join(lines) + "\n")
+
+    def _neighbours(self, number, link):
+        """Its own hardware address, and those of the others for good: what a machine learns of them
+        is bounded for all its namespaces together (net.ipv4.neigh.default.gc_thresh3, 1,024)."""
+        def hardware(of):
+            return f"02:00:00:{link:02x}:{of >> 8:02x}:{of & 255:02x}"
+        return [f"link set eth{link} address {hardware(number)}"] + [
+            f"neigh add {self.address(other, link)} lladdr {hardware(other)} dev eth{link} nud permanent"
+            for other in self.hosts if other != number]
 
     @staticmethod
     def _port(number, link):
