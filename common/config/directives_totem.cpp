@@ -49,7 +49,7 @@ constexpr auto kDirectives = std::to_array<Directive>({
            "Encrypt and authenticate all packets. off is for tests on a network that nobody else "
            "can reach."),
     choice("totem.crypto_model", "openssl", "openssl|nss|gcrypt", Reload::Yes,
-           "Taken for compatibility: OpenSSL is used whatever it says."),
+           "Taken for compatibility: Halo chooses the library itself."),
     choice("totem.crypto_cipher", "aes256", "aes256|aes192|aes128|3des|chacha20|none", Reload::Yes,
            "aes256 is AES-256-GCM, chacha20 is ChaCha20-Poly1305 (faster where the CPU has no AES "
            "instructions). aes192, aes128 and 3des are taken as aes256. none, with crypto_hash "

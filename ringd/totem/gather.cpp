@@ -70,10 +70,17 @@ Next form_ring(Context& context, const Gather& gather) {
                                   .entries = {}});
 }
 
+// What is proposed may lag behind what we hear, which comes to be told at a pace. A ring is left
+// when somebody in it is lost, not for one who was lost before.
+bool hears_all(const Core& core, const NodeSet& members) {
+    return core.connectivity.own().hears.includes(members);
+}
+
 // Forms the ring if all is said.
 Next conclude(Context& context, Gather& gather) {
     const Core& core = context.core;
     if (gather.proposal.front() != core.self || !all_agree(core, gather)) return std::nullopt;
+    if (!hears_all(core, gather.proposal)) return std::nullopt;
     if (gather.round == 0 && somebody_may_join(core, gather)) return std::nullopt;
     return form_ring(context, gather);
 }
@@ -236,7 +243,7 @@ Next on(Context& context, Gather& gather, base::NodeId from, const CommitToken& 
     // Our own proposal and no other: then all members have the same.
     const bool acceptable = is_first_rotation && token.members == gather.proposal &&
                             token.members[token.hop - 1] == from &&
-                            token.ring.seq > core.ring_seq_max;
+                            hears_all(core, token.members) && token.ring.seq > core.ring_seq_max;
     if (!acceptable) {
         context.drop(DropCause::WrongState);
         return std::nullopt;
