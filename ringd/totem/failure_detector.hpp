@@ -152,8 +152,8 @@ class FailureDetector {
         Instant probe_due{};
         std::uint32_t probes = 0;  // In a row.
         bool probing = false;
-        bool refuses =
-            false;  // Its kernel answers for it. Such answers are few: they are saved up.
+        // Its kernel answers for it. Such answers are few: they are saved up.
+        bool refuses = false;
         bool ever_heard = false;
         Instant accused_at{};
         bool is_near = false;         // Beaten at the full rate, however many nodes there are.
