@@ -228,6 +228,7 @@ class Switch {
     void end(Life& life, const std::string& reason);
     void move_on(const std::string& name, Channel& channel);
     void watch_retention(Instant now, const std::string& name, Channel& channel);
+    void tell_stop(const std::string& name, Channel& channel, bool stopped);
     [[nodiscard]] std::uint64_t window_of(const Channel& channel, const Life& life) const;
     [[nodiscard]] Life* life_of(ConnectionId connection);
     [[nodiscard]] Life* listener(Channel& channel) const;

@@ -185,10 +185,8 @@ void Switch::on_flow(base::NodeId sender, const FlowItem& item) {
         channel.stopped.insert(sender);
     }
     // Said before an exchange and ordered after it, when it was forgotten that it was said.
-    if (sender == config_.self && item.stopped != channel.stop_told) {
-        control_.push_back(
-            encode_item(FlowItem{.channel = item.channel, .stopped = channel.stop_told}));
-    }
+    if (sender == config_.self && item.stopped != channel.stop_told)
+        tell_stop(item.channel, channel, channel.stop_told);
 }
 
 void Switch::on_submit(Instant now, const totem::Deliver& delivered, protocol::Submit& submit) {

@@ -193,15 +193,17 @@ void Switch::watch_retention(Instant now, const std::string& name, Channel& chan
         retained > config_.retention_bytes_max / 4 || waiting > config_.waiting_bytes_max;
     const bool may_go =
         retained <= config_.retention_bytes_max / 16 && waiting <= config_.waiting_bytes_max / 2;
-    if (channel.stop_told ? may_go : must_stop) {
-        channel.stop_told = !channel.stop_told;
-        control_.push_back(encode_item(FlowItem{.channel = name, .stopped = channel.stop_told}));
-    }
+    if (channel.stop_told ? may_go : must_stop) tell_stop(name, channel, must_stop);
     if (!channel.stop_told) {
         life.stall_ends.reset();
     } else if (!life.stall_ends) {
         life.stall_ends = now + config_.stall_max;
     }
+}
+
+void Switch::tell_stop(const std::string& name, Channel& channel, bool stopped) {
+    channel.stop_told = stopped;
+    control_.push_back(encode_item(FlowItem{.channel = name, .stopped = stopped}));
 }
 
 std::uint64_t Switch::window_of(const Channel& channel, const Life& life) const {
@@ -253,6 +255,8 @@ void Switch::end(Life& life, const std::string& reason) {
 void Switch::move_on(const std::string& name, Channel& channel) {
     while (!channel.lives.empty()) {
         Life& life = channel.lives.front();
+        // It stops nobody any more, and what it had submitted waits for that itself.
+        if (life.ending && channel.stop_told) tell_stop(name, channel, false);
         if (life.ending && life.submissions.empty()) {
             if (!life.attach_submitted) {
                 channel.lives.pop_front();

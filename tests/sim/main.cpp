@@ -189,7 +189,7 @@ int run_replay(const Options& options) {
     int count = 0;
     for (std::string line; std::getline(file, line);) {
         std::istringstream words(line);
-        Wish wish;
+        Wish wish = options.wish;
         std::string word;
         if (!(words >> wish.seed)) continue;  // A comment, or nothing.
         if (words >> word) {

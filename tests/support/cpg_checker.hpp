@@ -100,7 +100,10 @@ class CpgChecker {
         expect(trace.ring <= ring && ring <= view.ring, "G7 totem confchgs name rings in order",
                who);
         trace.ring = ring;
-        if (ring == view.ring) trace.totem_of.insert(view);
+        // The one of the own join may be of the view before: in an exchange that the next view
+        // broke off, a join counts for those who were together before it.
+        const bool is_initial = trace.events.size() == 1;
+        if (ring == view.ring && !is_initial) trace.totem_of.insert(view);
     }
 
     // The member was told that its message is sent; it must come back unless the member goes.

@@ -4,12 +4,10 @@
 
 #include <algorithm>
 
-#include "tests/unit/ringd/stream/toy_cluster.hpp"
+#include "tests/unit/ringd/stream/small_switches.hpp"
 
 using namespace stream;
-using test::LifeRecord;
-using test::ToyCluster;
-using test::ToyService;
+using namespace stream::test;
 
 namespace {
 
@@ -17,64 +15,6 @@ using protocol::Batch;
 using protocol::Transitional;
 using protocol::View;
 using std::chrono::seconds;
-
-SwitchConfig small() {
-    return {.self = base::NodeId{1},
-            .window_bytes = 1000,
-            .retention_bytes_max = 16'000,
-            .retention_bytes_hard = 40'000,
-            .in_flight_bytes_max = 2000,
-            .grace = seconds(10),
-            .stall_max = seconds(5)};
-}
-
-void check_rules(const ToyCluster& cluster) {
-    const auto broken = test::broken_rule(cluster.lives());
-    CHECK_MESSAGE(!broken, broken.value_or(""));
-}
-
-std::vector<std::uint64_t> numbers_from(const LifeRecord& life, std::uint32_t sender) {
-    std::vector<std::uint64_t> numbers;
-    for (const protocol::Event& event : life.events) {
-        const auto* batch = std::get_if<Batch>(&event.what);
-        if (batch != nullptr && batch->sender.value() == sender) numbers.push_back(batch->number);
-    }
-    return numbers;
-}
-
-const View* last_view(const LifeRecord& life) {
-    const View* last = nullptr;
-    for (const protocol::Event& event : life.events) {
-        if (const auto* view = std::get_if<View>(&event.what)) last = view;
-    }
-    return last;
-}
-
-std::vector<std::uint32_t> members_of(const LifeRecord& life) {
-    std::vector<std::uint32_t> nodes;
-    const View* view = last_view(life);
-    if (view == nullptr) return nodes;
-    for (const protocol::ViewMember& member : view->members) {
-        nodes.push_back(member.node.value());
-    }
-    return nodes;
-}
-
-using Nodes = std::vector<std::uint32_t>;
-using Items = std::vector<std::uint64_t>;
-
-// Nodes 1 to `nodes` in one ring, with a service on channel "a" each, and some more alone.
-ToyCluster formed(std::uint32_t nodes, std::uint32_t more = 0) {
-    ToyCluster cluster(nodes + more, small(), 1);
-    Nodes all;
-    for (std::uint32_t id = 1; id <= nodes; ++id) {
-        all.push_back(id);
-        cluster.connect(cluster.service(id, "a"));
-    }
-    cluster.form_rings({all});
-    cluster.settle();
-    return cluster;
-}
 
 base::Buffer frame_of(const protocol::ServiceFrame& frame) {
     return protocol::encode(frame);
@@ -241,132 +181,6 @@ TEST_CASE("a new life waits until all of the one before it is ordered") {
     REQUIRE(cluster.submit(two));
     cluster.settle();
     CHECK(numbers_from(cluster.service(1, "a").life(), 2) == Items{1, 2, 1});
-    check_rules(cluster);
-}
-
-TEST_CASE("a service that does not acknowledge stops its channel, and is given up in time") {
-    ToyCluster cluster = formed(2);
-    ToyService& one = cluster.service(1, "a");
-    ToyService& two = cluster.service(2, "a");
-    cluster.connect(cluster.service(1, "b"));
-    cluster.settle();
-
-    const auto flood = [&] {
-        std::size_t count = 0;
-        while (cluster.submit(one, 200)) {
-            cluster.run();
-            cluster.acknowledge(one);  // Two never does.
-            REQUIRE(++count < 1000);
-        }
-        return count;
-    };
-    CHECK(flood() >= 10);
-    CHECK(one.window_bytes() == 0);
-    CHECK(cluster.switch_of(2).status().channels[0].services[0].retained_bytes <= 5000);
-
-    SUBCASE("it was only slow") {
-        cluster.settle();
-        CHECK(one.window_bytes() == 1000);
-        CHECK(numbers_from(two.life(), 1).size() == one.life().submitted);
-        CHECK(two.lives().size() == 1);
-    }
-    SUBCASE("other channels go on") {
-        CHECK(cluster.submit(cluster.service(1, "b")));
-        cluster.run();
-        CHECK(numbers_from(cluster.service(1, "b").life(), 1) == Items{1});
-    }
-    SUBCASE("it is stuck for good") {
-        cluster.pass_time(seconds(6));
-        cluster.run();
-        CHECK(members_of(one.life()) == Nodes{1});
-        CHECK(one.window_bytes() == 1000);
-        CHECK(two.refusals() == 1);
-    }
-    check_rules(cluster);
-}
-
-TEST_CASE(
-    "a service that takes nothing from its socket stops its channel before much waits for it") {
-    SwitchConfig config = small();
-    config.retention_bytes_max = 400'000;
-    config.retention_bytes_hard = 400'000;
-    config.waiting_bytes_max = 4000;
-    ToyCluster cluster(2, config, 1);
-    ToyService& one = cluster.service(1, "a");
-    ToyService& two = cluster.service(2, "a");
-    cluster.connect(one);
-    cluster.connect(two);
-    cluster.form_rings({{1, 2}});
-    cluster.settle();
-    const auto shown = [&] { return cluster.switch_of(2).status().channels[0].services[0]; };
-    std::size_t count = 0;
-    while (cluster.submit(one, 200)) {
-        cluster.run();
-        cluster.acknowledge(one);
-        REQUIRE(++count < 1000);
-    }
-    CHECK(one.window_bytes() == 0);
-    CHECK(shown().retained_bytes > 4000);
-    CHECK(shown().retained_bytes <= 6000);
-
-    // What it has does not count, though it acknowledges nothing.
-    while (one.window_bytes() == 0) {
-        const std::size_t before = two.life().events.size();
-        cluster.say(2, *two.connection(), two.receive());
-        cluster.run();
-        REQUIRE((one.window_bytes() > 0 || two.life().events.size() > before));
-    }
-    CHECK(shown().retained_bytes > 4000);
-    CHECK(shown().in_flight_bytes <= 2000);
-    cluster.settle();
-    check_rules(cluster);
-}
-
-TEST_CASE("what a service has received makes room for more, and is kept") {
-    ToyCluster cluster = formed(2);
-    ToyService& one = cluster.service(1, "a");
-    ToyService& two = cluster.service(2, "a");
-    constexpr std::size_t kItems = 12;  // More than in_flight_bytes_max, too few to stop for.
-    for (std::size_t i = 0; i < kItems; ++i) {
-        REQUIRE(cluster.submit(one, 250));
-        cluster.run();
-        cluster.acknowledge(one);
-    }
-    const auto shown = [&] { return cluster.switch_of(2).status().channels[0].services[0]; };
-    CHECK(numbers_from(two.life(), 1).size() < kItems);
-    const std::size_t retained = shown().retained_bytes;
-
-    while (numbers_from(two.life(), 1).size() < kItems) {
-        const std::size_t before = two.life().events.size();
-        cluster.say(2, *two.connection(), two.receive());
-        REQUIRE(two.life().events.size() > before);
-    }
-    cluster.say(2, *two.connection(), two.receive());
-    CHECK(shown().retained_bytes == retained);
-    CHECK(shown().in_flight_bytes == 0);
-    cluster.settle();
-    CHECK(shown().retained_bytes == 0);
-    check_rules(cluster);
-}
-
-TEST_CASE("what is urgent goes on in a channel that is stopped, also when the window is 0") {
-    ToyCluster cluster = formed(2);
-    ToyService& one = cluster.service(1, "a");
-    ToyService& two = cluster.service(2, "a");
-    while (cluster.submit(one, 200)) {
-        cluster.run();
-        cluster.acknowledge(one);
-    }
-    REQUIRE(one.window_bytes() == 0);
-    REQUIRE(cluster.submit(one, 5000, true));
-    const std::uint64_t urgent = one.life().submitted;
-    cluster.run();
-    while (numbers_from(two.life(), 1).back() != urgent) {
-        const std::size_t before = two.life().events.size();
-        cluster.say(2, *two.connection(), two.receive());
-        REQUIRE(two.life().events.size() > before);
-    }
-    cluster.settle();
     check_rules(cluster);
 }
 
