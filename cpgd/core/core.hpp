@@ -78,6 +78,16 @@ class Core {
     // The snapshot that it began with was the last of the former life. The first thing to do then
     // is to store another one: of a life that went on, a later one must not be taken for it.
     [[nodiscard]] bool is_whole() const { return is_whole_; }
+    // A snapshot without the events of clients: true as soon as they have acknowledged all that
+    // they were given until now, so that nothing of it needs to be copied.
+    struct Draft {
+        std::vector<base::Buffer> snapshot;
+        protocol::Cursor applied{};
+        std::vector<std::pair<SessionId, std::uint64_t>> given;  // The last event of each session.
+    };
+    [[nodiscard]] Draft draft() const;
+    // Of this core, or of one that it was moved from.
+    [[nodiscard]] bool holds(const Draft& draft) const;
     // About its size: what it holds of the clients' events.
     [[nodiscard]] std::size_t queued_bytes() const;
     // Clients of a former life that have not come back: what they have had meanwhile is not known.
@@ -243,6 +253,9 @@ class Core {
     void orphan(Context& context, ClientSession& session);
 
     // core_flow.cpp
+    template <class WriteClient>
+    [[nodiscard]] std::vector<base::Buffer> snapshot_with(bool is_last,
+                                                          WriteClient write_client) const;
     void look_at_queue(Context& context, ClientSession& session);
     void submit_flow();
     void count_users();

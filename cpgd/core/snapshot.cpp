@@ -97,8 +97,10 @@ void write_event(PieceWriter& pieces, const protocol::cpg::SessionEvent& event) 
     pieces.write_payload(payload);
 }
 
+enum class Events : std::uint8_t { Queued, Acknowledged };
+
 // Each message is an event of its own here, also of a run.
-void write_session(PieceWriter& pieces, const ClientSession& session) {
+void write_session(PieceWriter& pieces, const ClientSession& session, Events events) {
     FrameWriter& writer = pieces.small();
     writer.write(session.id.value());
     writer.write(session.uid);
@@ -108,6 +110,11 @@ void write_session(PieceWriter& pieces, const ClientSession& session) {
     writer.write_bool(session.initial_totem_event);
     writer.write(session.sure_events.value_or(kAllSure));
     writer.write(session.next_event);
+    if (events == Events::Acknowledged) {
+        writer.write(session.next_event - 1);
+        writer.write_count(0);
+        return;
+    }
     writer.write(session.acknowledged);
     writer.write_count(session.next_event - 1 - session.acknowledged);
     for (const auto& queued : session.queue) {
@@ -192,6 +199,31 @@ std::size_t Core::awaited_clients() const {
 }
 
 std::vector<base::Buffer> Core::snapshot(bool is_last) const {
+    return snapshot_with(is_last, [](PieceWriter& pieces, const ClientSession& client) {
+        write_session(pieces, client, Events::Queued);
+    });
+}
+
+Core::Draft Core::draft() const {
+    Draft draft{.snapshot = {}, .applied = applied_, .given = {}};
+    draft.snapshot =
+        snapshot_with(false, [&draft](PieceWriter& pieces, const ClientSession& client) {
+            write_session(pieces, client, Events::Acknowledged);
+            draft.given.emplace_back(client.id, client.next_event - 1);
+        });
+    return draft;
+}
+
+// A client that has left since then has acknowledged all that it ever will.
+bool Core::holds(const Draft& draft) const {
+    return std::ranges::all_of(draft.given, [this](const auto& given) {
+        const auto client = clients_.find(given.first);
+        return client == clients_.end() || client->second.acknowledged >= given.second;
+    });
+}
+
+template <class WriteClient>
+std::vector<base::Buffer> Core::snapshot_with(bool is_last, WriteClient write_client) const {
     INVARIANT(can_snapshot());
     PieceWriter pieces;
     FrameWriter& writer = pieces.small();
@@ -227,7 +259,7 @@ std::vector<base::Buffer> Core::snapshot(bool is_last) const {
     }
     writer.write_count(clients_.size());
     for (const auto& [id, client] : clients_) {
-        write_session(pieces, client);
+        write_client(pieces, client);
     }
     return std::move(pieces).finish();
 }

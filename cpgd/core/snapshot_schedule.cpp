@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "common/base/invariant.hpp"
+
 namespace cpg {
 
 void SnapshotSchedule::stored(std::size_t bytes) {
@@ -10,14 +12,29 @@ void SnapshotSchedule::stored(std::size_t bytes) {
     is_worth_it_ = false;
 }
 
+void SnapshotSchedule::drafted() {
+    after_draft_.emplace();
+}
+
+void SnapshotSchedule::draft_stored(std::size_t bytes) {
+    INVARIANT(after_draft_.has_value());
+    const Unstored rest = *after_draft_;
+    stored(bytes);
+    unstored_ = rest;
+}
+
 void SnapshotSchedule::came(base::Instant now, std::size_t bytes) {
-    unstored_bytes_ += bytes;
-    if (!unstored_since_) unstored_since_ = now;
+    const auto add = [&](Unstored& unstored) {
+        unstored.bytes += bytes;
+        if (!unstored.since) unstored.since = now;
+    };
+    add(unstored_);
+    if (after_draft_) add(*after_draft_);
 }
 
 void SnapshotSchedule::start_afresh() {
-    unstored_since_.reset();
-    unstored_bytes_ = 0;
+    unstored_ = {};
+    after_draft_.reset();
 }
 
 // With the last of them the state is what it would be without the restart. Before that, as soon as
@@ -37,19 +54,22 @@ bool SnapshotSchedule::is_waiting(base::Instant now) const {
     return awaited_ != 0 && (!serving_since_ || now < *serving_since_ + kReturnTime);
 }
 
-bool SnapshotSchedule::is_due(base::Instant now, const Core& core) {
+SnapshotSchedule::Due SnapshotSchedule::due(base::Instant now, const Core& core) {
     look_at_clients(now, core);
-    if (!core.can_snapshot()) return false;
-    if (is_worth_it_ || unstored_bytes_ >= kUnstoredBytesMax) return true;
-    if (!unstored_since_ || is_waiting(now)) return false;
-    const base::Duration since = now - *unstored_since_;
-    if (unstored_bytes_ < kUnstoredBytesMin && since < kUnstoredTimeMin) return false;
-    return is_cheap() || since >= kUnstoredTimeMax;
+    if (!core.can_snapshot()) return Due::Nothing;
+    if (is_worth_it_ || unstored_.bytes >= kUnstoredBytesMax) return Due::Snapshot;
+    if (!unstored_.since || is_waiting(now)) return Due::Nothing;
+    const base::Duration since = now - *unstored_.since;
+    if (since >= kUnstoredTimeMax) return Due::Snapshot;
+    if (after_draft_) return Due::Nothing;
+    if (unstored_.bytes < kUnstoredBytesMin && since < kUnstoredTimeMin) return Due::Nothing;
+    return core.queued_bytes() <= kCheapBytes ? Due::Snapshot : Due::Draft;
 }
 
 std::optional<base::Instant> SnapshotSchedule::next_deadline(const Core& core) const {
-    if (!unstored_since_ || !core.can_snapshot()) return std::nullopt;
-    const base::Instant due = *unstored_since_ + (is_cheap() ? kUnstoredTimeMin : kUnstoredTimeMax);
+    if (!unstored_.since || !core.can_snapshot()) return std::nullopt;
+    const base::Duration wait = after_draft_ ? kUnstoredTimeMax : kUnstoredTimeMin;
+    const base::Instant due = *unstored_.since + wait;
     if (awaited_ == 0) return due;
     if (!serving_since_) return std::nullopt;
     return std::max(due, *serving_since_ + kReturnTime);

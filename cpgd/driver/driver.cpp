@@ -172,7 +172,7 @@ void Driver::end_turn() {
         watch_processes();
         if (serving_) serving_();
     }
-    if (schedule_.is_due(os::now(), core_)) store_snapshot();
+    look_after_snapshot();
     // It has taken in all that came after its state: that is no state that kills.
     if (snapshots_ && has_state_ && !has_lived_ && core_.is_serving()) {
         has_lived_ = true;
@@ -213,14 +213,34 @@ void Driver::deadline_passed() {
 
 // ---------------------------------------------------------------- the snapshot
 
-// ringd keeps what is not acknowledged: so only what is in the snapshot is. Without a place for
-// snapshots nothing can be resumed, and everything is done with at once.
+// ringd keeps what is not acknowledged: so only what is in the snapshot is.
+void Driver::look_after_snapshot() {
+    using Due = cpg::SnapshotSchedule::Due;
+    if (draft_ && core_.holds(*draft_)) {
+        const cpg::Core::Draft draft = *std::exchange(draft_, std::nullopt);
+        schedule_.draft_stored(base::bytes_of(draft.snapshot));
+        store(draft.snapshot, draft.applied);
+    }
+    const Due due = schedule_.due(os::now(), core_);
+    if (due == Due::Snapshot || (due == Due::Draft && !snapshots_)) {
+        store_snapshot();
+    } else if (due == Due::Draft) {
+        draft_ = core_.draft();
+        schedule_.drafted();
+    }
+}
+
 void Driver::store_snapshot(bool is_last) {
     if (!core_.can_snapshot()) return;
-    std::size_t bytes = 0;
+    draft_.reset();
+    const auto snapshot = snapshots_ ? core_.snapshot(is_last) : std::vector<base::Buffer>();
+    schedule_.stored(base::bytes_of(snapshot));
+    store(snapshot, core_.applied());
+}
+
+// Without a place for snapshots nothing can be resumed, and everything is done with at once.
+void Driver::store(std::span<const base::Buffer> snapshot, protocol::Cursor applied) {
     if (snapshots_) {
-        const std::vector<base::Buffer> snapshot = core_.snapshot(is_last);
-        bytes = base::bytes_of(snapshot);
         has_state_ = true;
         if (const auto stored = snapshots_->store(snapshot); !stored) {
             log_.error("cannot keep the state, a restart will be a fresh one",
@@ -228,8 +248,7 @@ void Driver::store_snapshot(bool is_last) {
             snapshots_.reset();
         }
     }
-    stored_ = core_.applied();
-    schedule_.stored(bytes);
+    stored_ = applied;
     stream_->acknowledge(stored_);
 }
 
@@ -295,6 +314,7 @@ void Driver::on_attached(const protocol::Attached& attached, protocol::Incarnati
     if (!attached.resumed) {
         submissions_.clear();  // Of the life before; the core submits again what matters.
         stored_ = {};
+        draft_.reset();
         schedule_.start_afresh();
     }
     is_ring_lost_ = false;

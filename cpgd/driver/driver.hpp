@@ -61,6 +61,8 @@ class Driver {
     Driver(os::EventLoop& loop, logging::Log& log, const Options& options,
            std::optional<os::SnapshotFile> snapshots);
     std::optional<ring::ResumePoint> restore(const cpg::Config& config);
+    void look_after_snapshot();
+    void store(std::span<const base::Buffer> snapshot, protocol::Cursor applied);
     void start_afresh(const char* reason);
     void attach(const Options& options, const std::optional<ring::ResumePoint>& resume);
 
@@ -100,6 +102,7 @@ class Driver {
 
     std::optional<os::SnapshotFile> snapshots_;
     cpg::SnapshotSchedule schedule_;
+    std::optional<cpg::Core::Draft> draft_;  // Not acknowledged by all clients yet.
     bool has_state_ = false;     // What is in snapshots_ is of this life, or it goes on from it.
     bool has_lived_ = false;     // snapshots_ was told so.
     protocol::Cursor stored_{};  // In the last snapshot.

@@ -45,6 +45,7 @@ struct CpgdProcess {
     std::vector<cpg::Action> actions;
     std::deque<cpg::Submit> submissions;  // Until the attachment has room.
     std::optional<base::Instant> store_at;
+    std::optional<cpg::Core::Draft> draft;
     bool was_serving = false;
     std::optional<base::Instant> turn_at;
     base::Instant paused_until{};

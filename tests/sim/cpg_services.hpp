@@ -61,6 +61,8 @@ class CpgServices final : public Services {
     void carry_out(CpgNode& node);
     void send_submissions(CpgNode& node);
     void store(CpgNode& node, bool is_last = false);
+    void store_draft(CpgNode& node);
+    void keep(CpgNode& node, std::span<const base::Buffer> snapshot, protocol::Cursor applied);
     void tag_events(CpgNode& node);
 
     // Programs (cpg_services_programs.cpp).

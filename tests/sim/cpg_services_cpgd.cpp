@@ -132,6 +132,7 @@ void CpgServices::turn(CpgNode& node) {
             if (!lives) to_cpgd(node, cpg::ProcessDied{.kernel_pid = session.kernel_pid});
         }
     }
+    if (cpgd.draft && cpgd.core.holds(*cpgd.draft)) store_draft(node);
     if (cpgd.store_at && *cpgd.store_at <= stage_.now()) store(node);
     if (const auto credit = cpgd.attachment.give_credit()) to_ringd(node, *credit);
     std::optional<base::Instant> next = cpgd.core.next_deadline();
@@ -161,6 +162,7 @@ void CpgServices::on(CpgNode& node, const protocol::Attached& attached) {
     if (!attached.resumed) {
         cpgd.submissions.clear();
         cpgd.store_at.reset();
+        cpgd.draft.reset();
         // What the clients have not got of the old attachment's events will be other events.
         for (const cpg::SessionStatus& session : cpgd.core.status().sessions) {
             auto& tags = node.tags[session.session];
@@ -252,13 +254,31 @@ void CpgServices::send_submissions(CpgNode& node) {
     }
 }
 
+// Every other time a draft, which is stored when its clients have acknowledged; when they take too
+// long, all is.
 void CpgServices::store(CpgNode& node, bool is_last) {
     CpgdProcess& cpgd = *node.cpgd;
     if (!cpgd.core.can_snapshot()) return;
     cpgd.store_at.reset();
-    node.snapshot = base::joined(cpgd.core.snapshot(is_last));
-    if (!cpgd.ring) return;
-    if (const auto frame = cpgd.attachment.acknowledge(cpgd.core.applied())) to_ringd(node, *frame);
+    if (cpgd.core.applied().value() % 2 == 0 && !cpgd.draft && !is_last) {
+        cpgd.draft = cpgd.core.draft();
+        cpgd.store_at = stage_.now() + milliseconds(60);
+        return;
+    }
+    cpgd.draft.reset();
+    keep(node, cpgd.core.snapshot(is_last), cpgd.core.applied());
+}
+
+void CpgServices::store_draft(CpgNode& node) {
+    const cpg::Core::Draft draft = *std::exchange(node.cpgd->draft, std::nullopt);
+    keep(node, draft.snapshot, draft.applied);
+}
+
+void CpgServices::keep(CpgNode& node, std::span<const base::Buffer> snapshot,
+                       protocol::Cursor applied) {
+    node.snapshot = base::joined(snapshot);
+    if (!node.cpgd->ring) return;
+    if (const auto frame = node.cpgd->attachment.acknowledge(applied)) to_ringd(node, *frame);
 }
 
 }  // namespace sim

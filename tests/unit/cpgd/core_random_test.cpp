@@ -21,6 +21,7 @@ struct History {
     bool restarts = false;
     bool rings_die = false;
     bool bursts = false;  // Several messages at once.
+    bool drafts = false;  // Snapshots are drafts, until their clients have acknowledged.
 };
 
 class Run {
@@ -70,6 +71,7 @@ class Run {
     }
 
     void act() {
+        take_drafts();
         const auto choice = random_.below(100);
         const std::uint32_t node = some_node();
         ToyClient* client = some_client();
@@ -97,6 +99,7 @@ class Run {
             part();
         } else if (history_.rings_die && choice < 98) {
             cluster_.lose_ring(node);
+            drafts_.erase(node);
             if (random_.below(2) == 0) cluster_.partition({ids(history_.nodes)});
         } else if (history_.restarts) {
             restart(node);
@@ -127,9 +130,21 @@ class Run {
         auto& snapshot = snapshots_[node];
         if (snapshot && random_.below(2) == 0) {
             cluster_.restart(node, snapshot);
+            drafts_.erase(node);
         } else if (core.can_snapshot()) {
-            snapshot = base::joined(core.snapshot());
+            if (history_.drafts)
+                drafts_.insert_or_assign(node, core.draft());
+            else
+                snapshot = base::joined(core.snapshot());
         }
+    }
+    void take_drafts() {
+        std::erase_if(drafts_, [this](const auto& each) {
+            const auto& [node, draft] = each;
+            if (!cluster_.core(node).holds(draft)) return false;
+            snapshots_[node] = base::joined(draft.snapshot);
+            return true;
+        });
     }
 
     void compare_nodes(std::vector<std::string>& faults) {
@@ -163,6 +178,7 @@ class Run {
     std::uint32_t next_pid_ = 100;
     std::set<ToyClient*> left_;
     std::map<std::uint32_t, std::optional<base::Buffer>> snapshots_;
+    std::map<std::uint32_t, cpg::Core::Draft> drafts_;
 };
 
 void check(const History& history) {
@@ -211,6 +227,7 @@ TEST_CASE("the rules hold when cpgds are started again from snapshots") {
         const auto nodes = 2 + static_cast<std::uint32_t>(seed % 3);
         check({.seed = seed, .nodes = nodes, .restarts = true});
         check({.seed = seed, .nodes = nodes, .restarts = true, .bursts = true});
+        check({.seed = seed, .nodes = nodes, .restarts = true, .bursts = true, .drafts = true});
     }
 }
 
@@ -219,6 +236,11 @@ TEST_CASE("the rules hold when ringds are killed") {
     for (std::uint64_t seed = seeds.from; seed <= seeds.to; ++seed) {
         check(with_dying_rings(seed));
         if (seed % 4 == 0) check(with_dying_rings(seed, false));
+        if (seed % 4 == 2) {
+            History history = with_dying_rings(seed);
+            history.drafts = true;
+            check(history);
+        }
     }
 }
 

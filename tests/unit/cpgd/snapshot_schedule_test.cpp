@@ -14,6 +14,8 @@ namespace {
 using namespace cpg_test;
 using namespace std::chrono_literals;
 
+using Due = cpg::SnapshotSchedule::Due;
+
 constexpr std::size_t kMessagesALife = 20;
 
 // Members on node 1, whose cpgd is killed again and again; a sender on node 2.
@@ -36,13 +38,27 @@ struct Lives {
     // As the driver does at the end of each turn.
     bool turn() {
         now += 1ms;
-        if (!schedule.is_due(now, cluster.core(1))) return false;
-        snapshot = base::joined(cluster.core(1).snapshot());
+        const cpg::Core& core = cluster.core(1);
+        if (draft && core.holds(*draft)) {
+            snapshot = base::joined(draft->snapshot);
+            draft.reset();
+            schedule.draft_stored(snapshot->size());
+            return true;
+        }
+        const Due due = schedule.due(now, core);
+        if (due == Due::Draft) {
+            draft = core.draft();
+            schedule.drafted();
+        }
+        if (due != Due::Snapshot) return false;
+        snapshot = base::joined(core.snapshot());
+        draft.reset();
         schedule.stored(snapshot->size());
         return true;
     }
     void begin_life() {
         schedule = {};
+        draft.reset();
         schedule.stored(snapshot->size());
         cluster.restart(1, snapshot);
         const protocol::Cursor from = cluster.core(1).applied();
@@ -75,6 +91,7 @@ struct Lives {
     ToyClient* sender = nullptr;
     cpg::SnapshotSchedule schedule;
     std::optional<base::Buffer> snapshot;
+    std::optional<cpg::Core::Draft> draft;
     base::Instant now{};
 };
 
@@ -143,40 +160,81 @@ TEST_CASE("what ringd keeps is bounded, whoever is waited for") {
 TEST_CASE("a life without clients of a former one stores its state once it serves") {
     ToyCluster cluster({1});
     cpg::SnapshotSchedule schedule;
-    CHECK_FALSE(schedule.is_due({}, cluster.core(1)));
+    CHECK(schedule.due({}, cluster.core(1)) == Due::Nothing);
     cluster.partition({{1}});
     cluster.settle();
     REQUIRE(cluster.core(1).is_serving());
-    CHECK(schedule.is_due({}, cluster.core(1)));
+    CHECK(schedule.due({}, cluster.core(1)) == Due::Snapshot);
     schedule.stored(100);
-    CHECK_FALSE(schedule.is_due({}, cluster.core(1)));
+    CHECK(schedule.due({}, cluster.core(1)) == Due::Nothing);
     CHECK_FALSE(schedule.next_deadline(cluster.core(1)));
 }
 
-TEST_CASE("without a restart a snapshot waits until it is worth its copy") {
+TEST_CASE("without a restart the state is stored after some bytes, or some time") {
     using Schedule = cpg::SnapshotSchedule;
     ToyCluster cluster({1});
     cluster.partition({{1}});
     cluster.settle();
     const cpg::Core& core = cluster.core(1);
     Schedule schedule;
-    base::Instant now{};
-    REQUIRE(schedule.is_due(now, core));
-    const auto is_due_after = [&](base::Duration wait) {
-        CHECK(schedule.next_deadline(core) == now + wait);
-        CHECK_FALSE(schedule.is_due(now + wait - 1ns, core));
-        return schedule.is_due(now + wait, core);
-    };
+    const base::Instant now{};
+    REQUIRE(schedule.due(now, core) == Due::Snapshot);
 
     schedule.stored(1000);
     schedule.came(now, 2000);
-    CHECK(is_due_after(Schedule::kUnstoredTimeMin));
+    CHECK(schedule.next_deadline(core) == now + Schedule::kUnstoredTimeMin);
+    CHECK(schedule.due(now + Schedule::kUnstoredTimeMin - 1ns, core) == Due::Nothing);
+    CHECK(schedule.due(now + Schedule::kUnstoredTimeMin, core) == Due::Snapshot);
     schedule.came(now, Schedule::kUnstoredBytesMin);
-    CHECK(schedule.is_due(now, core));
+    CHECK(schedule.due(now, core) == Due::Snapshot);
+}
 
-    schedule.stored(10 * Schedule::kUnstoredBytesMax);
-    schedule.came(now, Schedule::kUnstoredBytesMin);
-    CHECK(is_due_after(Schedule::kUnstoredTimeMax));
-    schedule.came(now, Schedule::kUnstoredBytesMax);
-    CHECK(schedule.is_due(now, core));
+TEST_CASE("what clients have not acknowledged is waited for and not copied, within bounds") {
+    using Schedule = cpg::SnapshotSchedule;
+    Lives lives(2000);
+    ToyClient& member = lives.add_member(10);
+    lives.begin_life();
+    lives.cluster.connect(member);
+    (void)lives.turn();
+    const cpg::Core& core = lives.cluster.core(1);
+    const protocol::Cursor stored = core.applied();
+
+    lives.send();
+    lives.schedule.came(lives.now, Schedule::kUnstoredBytesMin);
+    CHECK_FALSE(lives.turn());
+    REQUIRE(lives.draft);
+    CHECK(lives.schedule.due(lives.now, core) == Due::Nothing);
+    const base::Instant latest = lives.now + Schedule::kUnstoredTimeMax;
+    CHECK(lives.schedule.next_deadline(core) <= latest);
+
+    SUBCASE("it is stored when they have, and has none of their events") {
+        const protocol::Cursor drafted = core.applied();
+        CHECK(drafted > stored);
+        lives.cluster.acknowledge(member);
+        lives.send();  // What comes later needs no acknowledgement.
+        CHECK_FALSE(lives.draft);
+        CHECK(lives.snapshot->size() < 2000);
+        CHECK(cpg::Core::restore({}, *lives.snapshot, {}, 1)->applied() == drafted);
+        lives.begin_life();
+        lives.cluster.connect(member);
+        lives.cluster.settle();
+        CHECK(lives.cluster.faults().empty());
+        CHECK(member.received.size() >= 2 * kMessagesALife);
+    }
+    SUBCASE("all is stored when they take too long") {
+        lives.now = latest;
+        CHECK(lives.turn());
+        CHECK(lives.snapshot->size() > kMessagesALife * 2000);
+    }
+    SUBCASE("all is stored when ringd would have to keep too much") {
+        lives.schedule.came(lives.now, Schedule::kUnstoredBytesMax);
+        CHECK(lives.turn());
+        CHECK(lives.snapshot->size() > kMessagesALife * 2000);
+    }
+    SUBCASE("who leaves is not waited for") {
+        lives.cluster.kill(member);
+        lives.cluster.settle();
+        CHECK(lives.turn());
+        CHECK(lives.snapshot->size() < 2000);
+    }
 }
