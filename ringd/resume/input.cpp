@@ -7,6 +7,13 @@ void archive(A& a, PacketArrived& event) {
     a(event.from, event.link, event.packet);
 }
 template <class A>
+void archive(A& a, PacketsArrived& event) {
+    a(event.from, event.link, event.lengths, event.bytes);
+    if constexpr (A::kReads) {
+        if (!event.is_whole()) a.fail();
+    }
+}
+template <class A>
 void archive(A&, Drained&) {}
 template <class A>
 void archive(A&, DeadlinePassed&) {}
@@ -56,16 +63,19 @@ void encode_input(const Input& input, base::ArchiveWriter& writer) {
 std::span<const std::byte> encode_input(base::Instant now, const totem::Event& event,
                                         base::ArchiveWriter& writer) {
     static_assert(std::is_same_v<std::variant_alternative_t<0, Input::What>, totem::Event>);
-    static_assert(
-        std::is_same_v<std::variant_alternative_t<0, totem::Event>, totem::PacketArrived>);
-    const auto* arrived = std::get_if<totem::PacketArrived>(&event);
-    if (arrived == nullptr) {
-        writer(now, std::uint64_t{0}, event);
-        return {};
+    const auto which = static_cast<std::uint64_t>(event.index());
+    if (const auto* one = std::get_if<totem::PacketArrived>(&event)) {
+        writer(now, std::uint64_t{0}, which, one->from, one->link,
+               static_cast<std::uint64_t>(one->packet.size()));
+        return one->packet.bytes();
     }
-    writer(now, std::uint64_t{0}, std::uint64_t{0}, arrived->from, arrived->link,
-           static_cast<std::uint64_t>(arrived->packet.size()));
-    return arrived->packet.bytes();
+    if (const auto* some = std::get_if<totem::PacketsArrived>(&event)) {
+        writer(now, std::uint64_t{0}, which, some->from, some->link, some->lengths,
+               static_cast<std::uint64_t>(some->bytes.size()));
+        return some->bytes.bytes();
+    }
+    writer(now, std::uint64_t{0}, event);
+    return {};
 }
 
 std::span<const std::byte> encode_input(base::Instant now, const Input::What& what,

@@ -83,6 +83,18 @@ std::uint32_t sum_of_input(std::span<const std::byte> input) {
     return sum ^ static_cast<std::uint32_t>(input.size());
 }
 
+// The same of an input in two parts. Of what is to be copied, not of the copy: to read what has
+// just been written to memory that is in no cache waits for all of it.
+std::uint32_t sum_of_input(std::span<const std::byte> head, std::span<const std::byte> body) {
+    std::array<std::byte, kSummedBytes> front;
+    const auto begin = head.first(std::min(head.size(), front.size()));
+    const auto rest = body.first(std::min(body.size(), front.size() - begin.size()));
+    if (!begin.empty()) std::memcpy(front.data(), begin.data(), begin.size());
+    if (!rest.empty()) std::memcpy(front.data() + begin.size(), rest.data(), rest.size());
+    const std::uint32_t sum = sum_of(std::span(front).first(begin.size() + rest.size()));
+    return sum ^ static_cast<std::uint32_t>(head.size() + body.size());
+}
+
 // Stores that another process must see in this order, whole: the kernel keeps what a killed process
 // has stored, so the compiler's order is all that is to be kept.
 void store(std::uint64_t& where, std::uint64_t value) {
@@ -224,7 +236,8 @@ bool Journal::append(std::span<const std::byte> head, std::span<const std::byte>
     const auto input = to.subspan(sizeof(RecordHead), bytes);
     if (!head.empty()) std::memcpy(input.data(), head.data(), head.size());
     if (!body.empty()) std::memcpy(input.data() + head.size(), body.data(), body.size());
-    const RecordHead record{.bytes = static_cast<std::uint32_t>(bytes), .sum = sum_of_input(input)};
+    const RecordHead record{.bytes = static_cast<std::uint32_t>(bytes),
+                            .sum = sum_of_input(head, body)};
     std::memcpy(to.data(), &record, sizeof record);
     used_ += need;
     return true;

@@ -28,6 +28,22 @@ struct PacketArrived {
     base::Buffer packet;
 };
 
+// The same of several packets, which came together: one after the other in `bytes`, as many
+// bytes each as `lengths` says, which are all of them.
+struct PacketsArrived {
+    base::NodeId from{};
+    LinkId link{};
+    base::Buffer bytes;
+    std::vector<std::uint16_t> lengths;
+
+    [[nodiscard]] bool is_whole() const {
+        std::size_t sum = 0;
+        for (const std::uint16_t length : lengths)
+            sum += length;
+        return sum == bytes.size();
+    }
+};
+
 // Every packet that had arrived when the driver last looked has been stepped: what waits for the
 // end of a burst (the token, a batch of deliveries) may go on.
 struct Drained {};
@@ -108,8 +124,8 @@ struct PacketBytesChanged {
     std::size_t packet_bytes_max = 0;
 };
 
-using Event =
-    std::variant<PacketArrived, Drained, DeadlinePassed, Submitted, RingStored, PeerEvidence,
-                 Paused, LeaveRequested, PeersConfigured, SettingsChanged, PacketBytesChanged>;
+using Event = std::variant<PacketArrived, Drained, DeadlinePassed, Submitted, RingStored,
+                           PeerEvidence, Paused, LeaveRequested, PeersConfigured, SettingsChanged,
+                           PacketBytesChanged, PacketsArrived>;
 
 }  // namespace totem

@@ -102,6 +102,21 @@ void Ring::handle(Context& context, const PacketArrived& event) {
     handle_packet(context, event.from, event.link, event.packet, false);
 }
 
+void Ring::handle(Context& context, const PacketsArrived& event) {
+    INVARIANT(event.is_whole());
+    if (!core_.connectivity.is_configured(event.from)) {
+        for (std::size_t count = event.lengths.size(); count > 0; --count)
+            context.drop(DropCause::UnknownSender);
+        return;
+    }
+    core_.detector.packet_arrived(event.from, event.link, core_.now);
+    std::size_t at = 0;
+    for (const std::uint16_t length : event.lengths) {
+        handle_packet(context, event.from, event.link, event.bytes.slice(at, length), false);
+        at += length;
+    }
+}
+
 void Ring::handle_packet(Context& context, base::NodeId from, LinkId link,
                          const base::Buffer& packet, bool assembled) {
     const auto type = type_of(packet.bytes());

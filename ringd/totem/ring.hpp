@@ -58,6 +58,7 @@ class Ring {
     explicit Ring(Core core) : core_(std::move(core)) {}
 
     void handle(Context& context, const PacketArrived& event);
+    void handle(Context& context, const PacketsArrived& event);
     void handle(Context& context, const Drained& event);
     void handle(Context& context, const DeadlinePassed& event);
     void handle(Context& context, const Submitted& event);

@@ -76,11 +76,31 @@ void NetworkTransport::open_all(base::Instant now, Link& link, const Arrived& ar
         }
     }
     if (parts_.empty()) return;
-    const base::Buffer all = std::move(memory).freeze(used);
-    for (const Part& part : parts_) {
-        events.emplace_back(totem::PacketArrived{.from = part.from,
-                                                 .link = link.config.link,
-                                                 .packet = all.slice(part.offset, part.length)});
+    tell_packets(link.config.link, std::move(memory).freeze(used), events);
+}
+
+// What parts_ says of `all`: packets that follow each other from one sender as one event.
+void NetworkTransport::tell_packets(totem::LinkId link, const base::Buffer& all,
+                                    std::vector<totem::Event>& events) const {
+    for (std::size_t begin = 0; begin < parts_.size();) {
+        const Part& first = parts_[begin];
+        std::size_t end = begin + 1;
+        while (end < parts_.size() && parts_[end].from == first.from)
+            ++end;
+        if (end - begin == 1) {
+            events.emplace_back(totem::PacketArrived{
+                .from = first.from, .link = link, .packet = all.slice(first.offset, first.length)});
+        } else {
+            totem::PacketsArrived packets{
+                .from = first.from, .link = link, .bytes = {}, .lengths = {}};
+            packets.lengths.reserve(end - begin);
+            for (std::size_t i = begin; i < end; ++i)
+                packets.lengths.push_back(static_cast<std::uint16_t>(parts_[i].length));
+            const std::size_t behind = parts_[end - 1].offset + parts_[end - 1].length;
+            packets.bytes = all.slice(first.offset, behind - first.offset);
+            events.emplace_back(std::move(packets));
+        }
+        begin = end;
     }
 }
 

@@ -174,6 +174,8 @@ class NetworkTransport final : public Transport {
 
     void open_all(base::Instant now, Link& link, const Arrived& arrived,
                   std::vector<totem::Event>& events);
+    void tell_packets(totem::LinkId link, const base::Buffer& all,
+                      std::vector<totem::Event>& events) const;
     [[nodiscard]] base::Expected<Opened, DropCause> open_one(Link& link, const SocketAddress& from,
                                                              std::span<const std::byte> packet,
                                                              base::MutableBuffer& memory,

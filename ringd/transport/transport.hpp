@@ -99,8 +99,8 @@ class Transport {
     virtual void use_link(const totem::UseLink& use) = 0;
     virtual void flush() = 0;
 
-    // Appends what came: PacketArrived, PeerEvidence, PacketBytesChanged. Bounded work; true if
-    // there may be more.
+    // Appends what came: PacketArrived, PacketsArrived, PeerEvidence, PacketBytesChanged. Bounded
+    // work; true if there may be more.
     virtual bool receive(base::Instant now, std::vector<totem::Event>& events) = 0;
 
     // When to call pass_deadline, which appends as receive() does. Ask again after each call.

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <functional>
+#include <utility>
 #include <vector>
 
 #include "tests/sim/host.hpp"
@@ -62,6 +63,8 @@ class Cluster : private Stage {
     void stop(Host& host, Ended::How how);
     void turn(Host& host);
     bool step_packets(Host& host);
+    // The next event of what came, and how many packets are in it. Needs: some came.
+    std::pair<totem::Event, std::size_t> take_packets(Host& host, std::size_t most);
     void step_requests(Host& host);
     bool step_services(Host& host);
     void archive_and_restore(Host& host);

@@ -1,6 +1,7 @@
 // Processes of a simulated cluster: each turn of the loop as ringd's driver does it.
 #include <algorithm>
 
+#include "common/base/pieces.hpp"
 #include "tests/sim/cluster.hpp"
 #include "tests/sim/payload.hpp"
 
@@ -146,16 +147,36 @@ void Cluster::archive_and_restore(Host& host) {
 }
 
 bool Cluster::step_packets(Host& host) {
-    for (std::size_t i = 0; i < kBatch && !host.socket.empty(); ++i) {
-        Inbound inbound = std::move(host.socket.front());
-        host.socket.pop_front();
-        host.socket_bytes -= inbound.packet.size();
-        tap_.received(now_, host.who, inbound.from, inbound.packet);
-        const totem::Event event = totem::PacketArrived{
-            .from = inbound.from, .link = inbound.link, .packet = std::move(inbound.packet)};
+    for (std::size_t taken = 0; taken < kBatch && !host.socket.empty();) {
+        const auto [event, packets] = take_packets(host, kBatch - taken);
+        taken += packets;
         if (!step(host, event)) return false;
     }
     return !host.socket.empty() || step(host, totem::Drained{});
+}
+
+// As a transport tells it: what follows each other from one sender comes together.
+std::pair<totem::Event, std::size_t> Cluster::take_packets(Host& host, std::size_t most) {
+    const base::NodeId from = host.socket.front().from;
+    const totem::LinkId link = host.socket.front().link;
+    std::vector<base::Buffer> packets;
+    while (packets.size() < most && !host.socket.empty()) {
+        Inbound& next = host.socket.front();
+        if (next.from != from || next.link != link) break;
+        tap_.received(now_, host.who, from, next.packet);
+        host.socket_bytes -= next.packet.size();
+        packets.push_back(std::move(next.packet));
+        host.socket.pop_front();
+    }
+    const std::size_t count = packets.size();
+    if (count == 1) {
+        return {totem::PacketArrived{.from = from, .link = link, .packet = packets.front()}, 1};
+    }
+    totem::PacketsArrived arrived{
+        .from = from, .link = link, .bytes = base::joined(packets), .lengths = {}};
+    for (const base::Buffer& packet : packets)
+        arrived.lengths.push_back(static_cast<std::uint16_t>(packet.size()));
+    return {std::move(arrived), count};
 }
 
 void Cluster::step_requests(Host& host) {

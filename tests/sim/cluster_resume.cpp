@@ -15,6 +15,7 @@ constexpr base::Duration kPauseNoticed = milliseconds(10);
 // What the network loses is sent again by others; this is said again by who said it to us.
 bool is_said_again(const totem::Event& event) {
     return !std::holds_alternative<totem::PacketArrived>(event) &&
+           !std::holds_alternative<totem::PacketsArrived>(event) &&
            !std::holds_alternative<totem::Drained>(event) &&
            !std::holds_alternative<totem::DeadlinePassed>(event);
 }

@@ -106,6 +106,8 @@ std::size_t count_packets(const std::vector<totem::Event>& events) {
     std::size_t packets = 0;
     for (const totem::Event& event : events) {
         if (std::holds_alternative<totem::PacketArrived>(event)) ++packets;
+        if (const auto* several = std::get_if<totem::PacketsArrived>(&event))
+            packets += several->lengths.size();
     }
     return packets;
 }

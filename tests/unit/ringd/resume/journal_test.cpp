@@ -79,6 +79,25 @@ TEST_CASE("inputs count from commit on, and are done with from done on") {
     CHECK(found->inputs_done == 1);
 }
 
+TEST_CASE("an input in two parts is one, however they are cut") {
+    for (std::size_t head = 0; head <= 300; head += 50) {
+        for (std::size_t body = 0; body <= 300; body += 50) {
+            CAPTURE(head);
+            CAPTURE(body);
+            Memory memory;
+            Journal journal(memory.bytes(), kStamp);
+            REQUIRE(checkpoint(journal, at(0), bytes(10, 1)));
+            const auto whole = bytes(head + body, 3);
+            REQUIRE(journal.append(std::span(whole).first(head), std::span(whole).subspan(head)));
+            journal.commit(at(1));
+            const auto found = left(memory);
+            REQUIRE(found.has_value());
+            REQUIRE(found->inputs.size() == 1);
+            CHECK(std::ranges::equal(found->inputs[0], whole));
+        }
+    }
+}
+
 TEST_CASE("a full half asks for a checkpoint, and the other half takes it") {
     Memory memory;
     Journal journal(memory.bytes(), kStamp);
@@ -192,6 +211,11 @@ TEST_CASE("an input survives the journal, and none of its beginnings does") {
          .what = totem::Event{totem::PacketArrived{.from = base::NodeId{2},
                                                    .link = totem::LinkId{1},
                                                    .packet = base::Buffer::copy_of(bytes(9, 1))}}},
+        {.now = at(2),
+         .what = totem::Event{totem::PacketsArrived{.from = base::NodeId{2},
+                                                    .link = totem::LinkId{1},
+                                                    .bytes = base::Buffer::copy_of(bytes(9, 1)),
+                                                    .lengths = {4, 0, 5}}}},
         {.now = at(2), .what = totem::Event{totem::Drained{}}},
         {.now = at(3),
          .what = totem::Event{totem::PeersConfigured{

@@ -18,6 +18,7 @@ using base::Buffer;
 using base::NodeId;
 using totem::LinkId;
 using totem::PacketArrived;
+using totem::PacketsArrived;
 using totem::PeerEvidence;
 using totem::SendToAll;
 using transport::ClusterKey;
@@ -80,6 +81,17 @@ struct Node {
         }
         for (totem::Event& event : events) {
             if (auto* packet = std::get_if<PacketArrived>(&event)) packets.push_back(*packet);
+            if (auto* several = std::get_if<PacketsArrived>(&event)) {
+                CHECK(several->is_whole());
+                CHECK(several->lengths.size() > 1);
+                std::size_t at = 0;
+                for (const std::size_t length : several->lengths) {
+                    packets.push_back({.from = several->from,
+                                       .link = several->link,
+                                       .packet = several->bytes.slice(at, length)});
+                    at += length;
+                }
+            }
             if (auto* told = std::get_if<PeerEvidence>(&event)) evidence.push_back(*told);
             if (auto* changed = std::get_if<totem::PacketBytesChanged>(&event)) {
                 sizes.push_back(changed->packet_bytes_max);
