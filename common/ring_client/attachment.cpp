@@ -8,7 +8,7 @@ namespace ring {
 namespace {
 
 // Credit is given when this part of it is used.
-constexpr std::size_t kCreditsAWindow = 4;
+constexpr std::size_t kCreditsAWindow = 2;
 
 // About the bytes of its frame, not fewer.
 std::size_t bytes_of(const protocol::Event& event) {

@@ -24,6 +24,8 @@ constexpr int kReadsATurn = 4;
 // of any size of both.
 constexpr std::size_t kQueueBytesMax = std::size_t{64} << 20u;
 
+constexpr int kSendBufferBytes = 1 << 20;
+
 protocol::Incarnation fresh_incarnation() {
     std::uint64_t number = 0;
     while (number == 0) {
@@ -61,9 +63,9 @@ void StreamClient::connect() {
     if (!socket) return disconnect(socket.error().text());
     if (const auto known = zmtp::check_listener(socket->get()); !known)
         return disconnect(known.error().text());
-    connection_ =
-        std::make_unique<zmtp::Connection>(std::move(*socket), zmtp::Side::Connecting,
-                                           zmtp::Limits{.queue_bytes_max = kQueueBytesMax});
+    connection_ = std::make_unique<zmtp::Connection>(
+        std::move(*socket), zmtp::Side::Connecting,
+        zmtp::Limits{.queue_bytes_max = kQueueBytesMax, .send_buffer_bytes = kSendBufferBytes});
     auto added =
         loop_.add(connection_->fd(), EPOLLIN, [this](std::uint32_t events) { read(events); });
     if (!added) {

@@ -29,6 +29,11 @@ Connection::Connection(os::UniqueFd socket, Side side, const Limits& limits)
       incoming_(side, limits.read_bytes, limits.message_bytes_max, limits.kept_bytes),
       handshake_(limits.queue_bytes_max),
       outgoing_(limits.queue_bytes_max) {
+    if (limits.send_buffer_bytes > 0) {
+        // A smaller buffer is slower, not wrong.
+        (void)::setsockopt(socket_.get(), SOL_SOCKET, SO_SNDBUF, &limits.send_buffer_bytes,
+                           sizeof limits.send_buffer_bytes);
+    }
     handshake_.push_raw(encode_greeting());
     // The listening side first looks at what the peer is: it gets READY or ERROR.
     if (side_ == Side::Connecting) handshake_.push_raw(encode_ready(side_, limits_.features));

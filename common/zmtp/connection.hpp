@@ -36,6 +36,8 @@ struct Limits {
     std::size_t read_bytes = std::size_t{256} << 10u;      // Read in one call.
     std::size_t kept_bytes = 0;  // Of the memory of a long message, for the next one.
     std::uint32_t features = 0;  // What we say that we take (encode_ready()).
+    // Of the kernel, as far as it gives so much: else a burst is written in parts. 0: its own.
+    int send_buffer_bytes = 0;
 };
 
 enum class ConnectionError : std::uint8_t {

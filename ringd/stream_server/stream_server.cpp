@@ -5,6 +5,9 @@
 namespace stream {
 namespace {
 
+// As much as may be under way to a service (SwitchConfig::in_flight_bytes_max).
+constexpr int kSendBufferBytes = 1 << 20;
+
 template <class... Ts>
 struct Overloaded : Ts... {
     using Ts::operator()...;
@@ -38,7 +41,8 @@ os::Result<std::unique_ptr<StreamServer>> StreamServer::create(os::EventLoop& lo
     std::unique_ptr<StreamServer> made(new StreamServer(loop, std::move(options), log));
     StreamServer* self = made.get();
     // The Switch bounds what it sends and does not expect a frame to be refused.
-    const zmtp::Limits limits{.queue_bytes_max = self->options_.config.retention_bytes_hard * 2};
+    const zmtp::Limits limits{.queue_bytes_max = self->options_.config.retention_bytes_hard * 2,
+                              .send_buffer_bytes = kSendBufferBytes};
     auto server = zmtp::Server::create(
         loop, std::move(listener), limits,
         {.connected = [self](auto id, const auto& peer) { return self->connected(id, peer); },

@@ -15,6 +15,10 @@ constexpr std::uint16_t kFlagsKnown = kFlagFirst | kFlagLast | kFlagSafe;
 
 constexpr std::size_t kChunkCountAt = 2;
 
+// Of packet memory: small beside what a visit may send, large beside a packet.
+constexpr std::size_t kBlockBytes = std::size_t{32} << 10u;
+constexpr std::size_t kPacketAlign = 64;
+
 bool in_range(const Chunk& chunk) {
     if (chunk.item_bytes > kItemBytesMax) return false;
     if (chunk.first && chunk.last) return chunk.length == chunk.item_bytes;
@@ -90,12 +94,28 @@ std::optional<Chunk> ChunkReader::next() {
     return chunk;
 }
 
-DataWriter::DataWriter(const Header& header, std::size_t packet_bytes_max)
-    : packet_(std::min(packet_bytes_max, kPacketBytesMax)) {
+std::span<std::byte> PacketMemory::room(std::size_t bytes) {
+    INVARIANT(bytes <= kPacketBytesMax);
+    if (block_.size() - used_ < bytes) {
+        block_ = base::MutableBuffer(std::max(bytes, std::min(expected_bytes_, kBlockBytes)));
+        used_ = 0;
+    }
+    return block_.bytes().subspan(used_, bytes);
+}
+
+base::Buffer PacketMemory::keep(std::size_t bytes) {
+    base::Buffer packet = block_.share(used_, bytes);
+    used_ =
+        std::min(block_.size(), (used_ + bytes + kPacketAlign - 1) / kPacketAlign * kPacketAlign);
+    return packet;
+}
+
+DataWriter::DataWriter(const Header& header, std::size_t packet_bytes_max, PacketMemory& memory)
+    : memory_(memory), packet_(memory.room(std::min(packet_bytes_max, kPacketBytesMax))) {
     INVARIANT(header.seq > Seq{0});
     INVARIANT(header.sender != base::kNoNode);
     INVARIANT(header.ring.representative != base::kNoNode);
-    base::ByteWriter writer(packet_.bytes());
+    base::ByteWriter writer(packet_);
     write_head(writer, PacketType::Data, 0);
     write_ring(writer, header.ring);
     writer.write(header.seq.value());
@@ -116,7 +136,7 @@ void DataWriter::append(const Chunk& chunk, std::span<const std::byte> payload) 
     INVARIANT(in_range(chunk));
     INVARIANT(chunk.first || chunk_count_ == 0);
 
-    base::ByteWriter writer(packet_.bytes().subspan(at_));
+    base::ByteWriter writer(packet_.subspan(at_));
     std::uint16_t flags = 0;
     if (chunk.first) flags |= kFlagFirst;
     if (chunk.last) flags |= kFlagLast;
@@ -132,9 +152,9 @@ void DataWriter::append(const Chunk& chunk, std::span<const std::byte> payload) 
 
 base::Buffer DataWriter::finish() && {
     INVARIANT(chunk_count_ > 0);
-    base::ByteWriter count(packet_.bytes().subspan(kChunkCountAt));
+    base::ByteWriter count(packet_.subspan(kChunkCountAt));
     count.write(chunk_count_);
-    return std::move(packet_).freeze(at_);
+    return memory_.keep(at_);
 }
 
 }  // namespace totem

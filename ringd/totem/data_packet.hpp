@@ -54,6 +54,24 @@ class ChunkReader {
     std::size_t at_ = kDataHeaderBytes;
 };
 
+// Memory for the packets of one visit, side by side in few blocks: they are kept about as long as
+// each other, and a block lives as long as its last packet.
+class PacketMemory {
+  public:
+    // For about so many bytes of packets; more is taken when it is needed.
+    explicit PacketMemory(std::size_t expected_bytes) : expected_bytes_(expected_bytes) {}
+
+    // Where the next packet may be written to. Needs: at most kPacketBytesMax.
+    [[nodiscard]] std::span<std::byte> room(std::size_t bytes);
+    // The first `bytes` of room() are a packet.
+    [[nodiscard]] base::Buffer keep(std::size_t bytes);
+
+  private:
+    std::size_t expected_bytes_;
+    base::MutableBuffer block_{0};
+    std::size_t used_ = 0;
+};
+
 // Fills one packet of at most `packet_bytes_max` bytes.
 class DataWriter {
   public:
@@ -64,7 +82,8 @@ class DataWriter {
         TokenSeq visit{};
     };
 
-    DataWriter(const Header& header, std::size_t packet_bytes_max);
+    // The memory outlives the writer and has no other writer meanwhile.
+    DataWriter(const Header& header, std::size_t packet_bytes_max, PacketMemory& memory);
 
     // Payload bytes that one more chunk could carry; none if not even its header fits.
     [[nodiscard]] std::optional<std::size_t> room() const;
@@ -76,7 +95,8 @@ class DataWriter {
     [[nodiscard]] base::Buffer finish() &&;
 
   private:
-    base::MutableBuffer packet_;
+    PacketMemory& memory_;
+    std::span<std::byte> packet_;
     std::size_t at_ = kDataHeaderBytes;
     std::uint16_t chunk_count_ = 0;
 };

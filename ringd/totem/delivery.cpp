@@ -1,11 +1,18 @@
 #include "ringd/totem/delivery.hpp"
 
+#include <algorithm>
 #include <cstring>
 #include <utility>
 
 #include "common/base/invariant.hpp"
 
 namespace totem {
+namespace {
+
+// Of an item whose first fragment is short: more come by themselves.
+constexpr std::size_t kFragmentsReservedMax = 256;
+
+}  // namespace
 
 base::Buffer Delivery::Partial::joined() const {
     base::MutableBuffer whole(bytes);
@@ -75,7 +82,12 @@ void Delivery::deliver_chunk(Seq seq, const MessageStore::Message& message, cons
         return;
     }
 
-    if (chunk.first) partials_[message.sender] = {.item_bytes = chunk.item_bytes};
+    if (chunk.first) {
+        Partial begun{.item_bytes = chunk.item_bytes};
+        const std::size_t expected = chunk.item_bytes / chunk.length + 2;
+        begun.fragments.reserve(std::min(expected, kFragmentsReservedMax));
+        partials_[message.sender] = std::move(begun);
+    }
     const auto known = partials_.find(message.sender);
     // A continuation of nothing: its beginning lies in a gap that the transitional configuration
     // skipped, or its sender broke the protocol. Either way there is no item to complete.

@@ -91,6 +91,7 @@ void send_new(Context& context, Operational& state, Token& token, std::size_t al
     Configuration& ring = *core.installed;
     // Half of what a store holds: members whose safe line lags by a rotation have room as well.
     const Seq seq_max{ring.safe_line.value() + kUnstableSeqsMax / 2};
+    PacketMemory memory(std::min(allowed, core.queue.backlog_bytes()));
     while (!core.queue.empty()) {
         if (visit.sent_bytes >= allowed || token.seq >= seq_max) {
             ++core.stats.visits_without_room;
@@ -99,7 +100,7 @@ void send_new(Context& context, Operational& state, Token& token, std::size_t al
         const Seq seq = next(token.seq);
         DataWriter writer(
             {.ring = ring.ring, .seq = seq, .sender = core.self, .visit = state.token_seq},
-            std::min(ring.packet_bytes, core.config.packet_bytes_max));
+            std::min(ring.packet_bytes, core.config.packet_bytes_max), memory);
         core.queue.pack(writer);
         base::Buffer packet = std::move(writer).finish();
         visit.sent_bytes += packet.size();

@@ -54,14 +54,19 @@ class WideGcm final : public Cipher {
               std::span<std::byte, kTagBytes> tag) override {
         const auto behind = out.subspan(text.size());
         gcm_context_data context{};
+        if (behind.empty()) {
+            IMB_AES256_GCM_ENC(manager(), &schedule_.data, &context, writable(out), octets(text),
+                               text.size(), nonce.data(), octets(header), header.size(),
+                               writable(tag), tag.size());
+            check();
+            return;
+        }
         IMB_AES256_GCM_INIT(manager(), &schedule_.data, &context, nonce.data(), octets(header),
                             header.size());
         IMB_AES256_GCM_ENC_UPDATE(manager(), &schedule_.data, &context, writable(out), octets(text),
                                   text.size());
-        if (!behind.empty()) {
-            IMB_AES256_GCM_ENC_UPDATE(manager(), &schedule_.data, &context, writable(behind),
-                                      octets(behind), behind.size());
-        }
+        IMB_AES256_GCM_ENC_UPDATE(manager(), &schedule_.data, &context, writable(behind),
+                                  octets(behind), behind.size());
         IMB_AES256_GCM_ENC_FINALIZE(manager(), &schedule_.data, &context, writable(tag),
                                     tag.size());
         check();

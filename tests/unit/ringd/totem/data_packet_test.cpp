@@ -25,7 +25,8 @@ Chunk chunk(bool first, bool last, std::uint32_t item_bytes, std::size_t length)
 
 // The end of one item, a whole one, and the beginning of a third.
 base::Buffer sample() {
-    DataWriter writer(kHeader, 200);
+    totem::PacketMemory memory(200);
+    DataWriter writer(kHeader, 200, memory);
     const Bytes payload(20, std::byte{0x61});
     writer.append(chunk(false, true, 100, 20), payload);
     writer.append(chunk(true, true, 0, 0), {});
@@ -89,7 +90,8 @@ TEST_CASE("a data packet that breaks an invariant is refused") {
 }
 
 TEST_CASE("a writer says what still fits") {
-    DataWriter writer(kHeader, totem::kDataHeaderBytes + totem::kChunkHeaderBytes + 4);
+    totem::PacketMemory memory(0);
+    DataWriter writer(kHeader, totem::kDataHeaderBytes + totem::kChunkHeaderBytes + 4, memory);
     CHECK(writer.room() == 4);
     writer.append(chunk(true, true, 4, 4), Bytes(4));
     CHECK_FALSE(writer.room().has_value());

@@ -3,6 +3,8 @@
 
 #include <doctest/doctest.h>
 
+#include <algorithm>
+
 #include "ringd/totem/send_queue.hpp"
 
 namespace {
@@ -32,10 +34,11 @@ totem::Submitted item(std::uint64_t number, std::size_t size,
 // Packs all that waits into packets of `packet_bytes`, from `seq` on.
 Seq pack_all(totem::SendQueue& queue, MessageStore& store, Seq seq, NodeId sender,
              std::size_t packet_bytes = 600) {
+    totem::PacketMemory memory(queue.backlog_bytes());
     while (!queue.empty()) {
         totem::DataWriter writer(
             {.ring = kRing, .seq = seq, .sender = sender, .visit = totem::TokenSeq{1}},
-            packet_bytes);
+            packet_bytes, memory);
         queue.pack(writer);
         CHECK(store.insert(seq, sender, std::move(writer).finish()));
         seq = next(seq);
@@ -93,12 +96,31 @@ TEST_CASE("small items share a packet and are delivered without a copy") {
     CHECK(last.payload.data() < packet.data() + packet.size());
 }
 
+TEST_CASE("packets of one visit lie side by side, each as it was kept") {
+    totem::PacketMemory memory(100'000);
+    std::vector<base::Buffer> packets;
+    for (int i = 0; i < 100; ++i) {
+        const auto room = memory.room(1400);
+        REQUIRE(room.size() == 1400);
+        std::ranges::fill(room, static_cast<std::byte>(i));
+        packets.push_back(memory.keep(static_cast<std::size_t>(1000 + i)));
+    }
+    for (int i = 0; i < 100; ++i) {
+        const auto bytes = packets[static_cast<std::size_t>(i)].bytes();
+        CHECK(bytes.size() == static_cast<std::size_t>(1000 + i));
+        CHECK(std::ranges::all_of(bytes,
+                                  [&](std::byte b) { return b == static_cast<std::byte>(i); }));
+    }
+}
+
 TEST_CASE("an urgent item overtakes, but not into the middle of another") {
     totem::SendQueue queue;
     MessageStore store;
     queue.push(item(1, 2000));
+    totem::PacketMemory memory(600);
     totem::DataWriter writer(
-        {.ring = kRing, .seq = Seq{1}, .sender = NodeId{1}, .visit = totem::TokenSeq{1}}, 600);
+        {.ring = kRing, .seq = Seq{1}, .sender = NodeId{1}, .visit = totem::TokenSeq{1}}, 600,
+        memory);
     queue.pack(writer);
     CHECK(store.insert(Seq{1}, NodeId{1}, std::move(writer).finish()));
     queue.push(item(2, 20));
@@ -116,8 +138,10 @@ TEST_CASE("taken counts up to the first item that was overtaken") {
     MessageStore store;
     queue.push(item(1, 560));
     queue.push(item(2, 550, Guarantee::Agreed, true));
+    totem::PacketMemory memory(600);
     totem::DataWriter writer(
-        {.ring = kRing, .seq = Seq{1}, .sender = NodeId{1}, .visit = totem::TokenSeq{1}}, 600);
+        {.ring = kRing, .seq = Seq{1}, .sender = NodeId{1}, .visit = totem::TokenSeq{1}}, 600,
+        memory);
     queue.pack(writer);
     CHECK(queue.taken() == 0);
     pack_all(queue, store, Seq{1}, NodeId{1});
@@ -181,8 +205,10 @@ TEST_CASE("an item cut off by a gap is not delivered in part") {
 TEST_CASE("an item that was sent in part goes out whole in the next ring") {
     totem::SendQueue queue;
     queue.push(item(1, 1500));
+    totem::PacketMemory memory(600);
     totem::DataWriter writer(
-        {.ring = kRing, .seq = Seq{1}, .sender = NodeId{1}, .visit = totem::TokenSeq{1}}, 600);
+        {.ring = kRing, .seq = Seq{1}, .sender = NodeId{1}, .visit = totem::TokenSeq{1}}, 600,
+        memory);
     queue.pack(writer);
     queue.restart_item();
     MessageStore store;
