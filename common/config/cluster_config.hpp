@@ -80,7 +80,7 @@ struct TotemTimes {
 
 struct FlowLimits {
     std::size_t window_bytes = 524'288;
-    std::size_t visit_bytes = 196'608;
+    std::size_t visit_bytes = 393'216;
     std::size_t accelerated_bytes = 98'304;
     bool accelerated = true;
     std::size_t queue_bytes_max = 4'194'304;

@@ -133,7 +133,7 @@ constexpr auto kDirectives = std::to_array<Directive>({
     number("halo.window_bytes", "524288", 16'384, 268'435'456, "bytes", Reload::Yes,
            "Packets that may be on their way on the whole ring. More: throughput on long paths; "
            "less: a slow receiver loses less."),
-    number("halo.visit_bytes", "196608", 8'192, 268'435'456, "bytes", Reload::Yes,
+    number("halo.visit_bytes", "393216", 8'192, 268'435'456, "bytes", Reload::Yes,
            "What one node may send a visit of the token."),
     on_off("halo.accelerated", "yes", Reload::Yes,
            "Pass the token on before the last packets of a burst are sent."),

@@ -31,7 +31,7 @@ struct RingSettings {
 
     // Flow control, in bytes of packets a rotation of the whole ring and a visit of one member.
     std::size_t window_bytes = std::size_t{512} << 10u;
-    std::size_t visit_bytes = std::size_t{192} << 10u;
+    std::size_t visit_bytes = std::size_t{384} << 10u;
     std::size_t accelerated_bytes = std::size_t{96} << 10u;  // Sent after the token, a visit.
     std::size_t queue_bytes_max = std::size_t{4} << 20u;     // Submitted and not yet taken.
 
