@@ -27,10 +27,12 @@ def _text(x, y, text, anchor="middle", extra=""):
     return f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}" {extra}>{text}</text>'
 
 
-def _short(value):
-    for unit, size in (("G", 1e9), ("M", 1e6), ("k", 1e3)):
+def _short(value, base):
+    """1,048,576 is 1 Mi on an axis of powers of two, and 1,000,000 is 1 M on one of ten."""
+    for power, unit in ((3, "G"), (2, "M"), (1, "k")):
+        size = (1024 if base == 2 else 1000) ** power
         if value >= size:
-            return f"{value / size:g} {unit}"
+            return f"{value / size:g} {unit.upper() + 'i' if base == 2 else unit}"
     return f"{value:g}"
 
 
@@ -47,11 +49,11 @@ def lines_plot(title, x_label, y_label, series, x_base=2):
     for tick in x_axis.ticks:
         x = x_axis.at(tick)
         out.append(f'<path d="M{x:.1f} {TOP}V{HEIGHT - BOTTOM}" stroke="#ddd"/>')
-        out.append(_text(x, HEIGHT - BOTTOM + 18, _short(tick)))
+        out.append(_text(x, HEIGHT - BOTTOM + 18, _short(tick, x_base)))
     for tick in y_axis.ticks:
         y = y_axis.at(tick)
         out.append(f'<path d="M{LEFT} {y:.1f}H{WIDTH - RIGHT}" stroke="#ddd"/>')
-        out.append(_text(LEFT - 8, y + 4, _short(tick), "end"))
+        out.append(_text(LEFT - 8, y + 4, _short(tick, 10), "end"))
     for place, (name, line) in enumerate(series.items()):
         colour = COLOURS[place % len(COLOURS)]
         path = " ".join(f"{x_axis.at(x):.1f},{y_axis.at(y):.1f}" for x, y in sorted(line))
