@@ -3,6 +3,7 @@
 #include <doctest/doctest.h>
 #include <fcntl.h>
 #include <linux/capability.h>
+#include <sched.h>
 #include <sys/prctl.h>
 #include <sys/ptrace.h>
 #include <sys/resource.h>
@@ -142,6 +143,27 @@ TEST_CASE("sockets of the Internet are for who needs them") {
             if ((::socket(AF_INET, SOCK_DGRAM, 0) >= 0) != has_network) return 3;
             if (errno_of([] { return ::socket(AF_PACKET, SOCK_RAW, 0); }) != EPERM) return 4;
             return 0;
+        });
+        CHECK(code == 0);
+    }
+}
+
+TEST_CASE("real-time priority is for who needs it, and is not handed on") {
+    for (const bool may_be_real_time : {false, true}) {
+        CAPTURE(may_be_real_time);
+        const int code = exit_code_of_child([may_be_real_time] {
+            if (!os::enter_sandbox({.may_be_real_time = may_be_real_time})) return 1;
+            // No priority of a real-time policy: what passes the filter fails with EINVAL, also
+            // where the kernel would allow nobody to be real-time.
+            const auto refusal = [](int policy) {
+                const sched_param none{.sched_priority = 0};
+                return errno_of([&] { return ::sched_setscheduler(0, policy, &none); });
+            };
+            if (refusal(SCHED_RR | SCHED_RESET_ON_FORK) != (may_be_real_time ? EINVAL : EPERM))
+                return 2;
+            if (refusal(SCHED_RR) != EPERM || refusal(SCHED_FIFO) != EPERM) return 3;
+            if (refusal(SCHED_FIFO | SCHED_RESET_ON_FORK) != EPERM) return 4;
+            return refusal(SCHED_OTHER) == 0 ? 0 : 5;
         });
         CHECK(code == 0);
     }
