@@ -196,6 +196,13 @@ class Core {
     void send_queued(Context& context, const ClientSession& session,
                      const protocol::cpg::SessionEvent& event);
     [[nodiscard]] ClientSession* client_of(base::NodeId sender, SessionId session);
+    // What several clients get of a batch, and its copy once one of them needs it.
+    struct KeptPayload {
+        base::Buffer payload;
+        std::optional<base::Buffer> copy{};
+    };
+    // For the receiver's queue, and the memory that it keeps alive there.
+    std::pair<base::Buffer, std::size_t> keep(ClientSession& receiver, KeptPayload& kept) const;
 
     // core_client.cpp
     void on(Context& context, const ClientConnected& connected);

@@ -208,6 +208,17 @@ void Core::take_back(base::NodeId sender, SessionId session, std::uint64_t last,
     client->uncredited_bytes += cost;
 }
 
+// A payload keeps its whole batch alive. Where that is out of proportion it is copied out.
+std::pair<base::Buffer, std::size_t> Core::keep(ClientSession& receiver, KeptPayload& kept) const {
+    const std::size_t held = receiver.held_batch == batch_count_ ? 0 : batch_bytes_;
+    if (receiver.held_bytes + held <= 2 * receiver.queued_bytes + kWasteBytesMax) {
+        receiver.held_batch = batch_count_;
+        return {kept.payload, held};
+    }
+    if (!kept.copy) kept.copy = base::Buffer::copy_of(kept.payload.bytes());
+    return {*kept.copy, 0};
+}
+
 // As its messages one by one.
 void Core::apply(Context& context, base::NodeId sender, const McastRun& run) {
     Session* session = groups_.find({sender, run.session});
@@ -238,13 +249,18 @@ void Core::apply(Context& context, base::NodeId sender, const McastRun& run) {
     if (handle == session->handles.end()) return;
     const Group& group = groups_.at(handle->second);
     const std::uint32_t pid = session->pid;
+    const std::size_t count = run.messages.count();
+    KeptPayload kept{.payload = run.messages.bytes()};
     for (auto member = group.members.lower_bound(Address{self_, 0});
          member != group.members.end() && member->first.node == self_; ++member) {
-        send_event(context, clients_.at(member->second.session),
+        ClientSession& receiver = clients_.at(member->second.session);
+        const auto [messages, held] = keep(receiver, kept);
+        send_event(context, receiver,
                    DeliveredRun{.handle = member->second.handle,
                                 .node = sender,
                                 .pid = pid,
-                                .messages = run.messages});
+                                .messages = protocol::cpg::MessageRun(messages, count)},
+                   held);
     }
 }
 
@@ -261,26 +277,19 @@ void Core::apply(Context& context, base::NodeId sender, const Mcast& mcast) {
     if (handle == session->handles.end()) return;  // Sent without a join: OK, and to nobody.
     const Group& group = groups_.at(handle->second);
     const std::uint32_t pid = session->pid;
-    std::optional<base::Buffer> copy;
+    KeptPayload kept{.payload = mcast.payload};
     for (auto member = group.members.lower_bound(Address{self_, 0});
          member != group.members.end() && member->first.node == self_; ++member) {
         ClientSession& receiver = clients_.at(member->second.session);
-        Delivered delivered{.handle = member->second.handle,
-                            .node = sender,
-                            .pid = pid,
-                            .part = mcast.part,
-                            .message_bytes = mcast.message_bytes,
-                            .payload = mcast.payload};
-        // A payload keeps its whole batch alive. Where that is out of proportion it is copied out.
-        std::size_t held = receiver.held_batch == batch_count_ ? 0 : batch_bytes_;
-        if (receiver.held_bytes + held > 2 * receiver.queued_bytes + kWasteBytesMax) {
-            if (!copy) copy = base::Buffer::copy_of(mcast.payload.bytes());
-            delivered.payload = *copy;
-            held = 0;
-        } else {
-            receiver.held_batch = batch_count_;
-        }
-        send_event(context, receiver, std::move(delivered), held);
+        const auto [payload, held] = keep(receiver, kept);
+        send_event(context, receiver,
+                   Delivered{.handle = member->second.handle,
+                             .node = sender,
+                             .pid = pid,
+                             .part = mcast.part,
+                             .message_bytes = mcast.message_bytes,
+                             .payload = payload},
+                   held);
     }
 }
 

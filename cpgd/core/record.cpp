@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <functional>
+#include <span>
+#include <type_traits>
 
 #include "common/protocol/codec.hpp"
 
@@ -21,11 +23,11 @@ enum class Type : std::uint8_t {
     Mcast = 5,
     Flow = 6,
     Marker = 7,
-    State = 8
+    State = 8,
+    McastRun = 9
 };
 
-constexpr std::size_t kFixedBytesMax = 40;    // The longest record without its texts and payload.
-constexpr std::size_t kWholeMcastBytes = 26;  // In front of the payload of a whole message.
+constexpr std::size_t kFixedBytesMax = 40;  // The longest record without its texts and payload.
 constexpr std::size_t kSessionBytesMin = 28;
 constexpr std::size_t kHandleBytesMin = 6;
 constexpr std::size_t kTextBytesMin = 2;
@@ -111,67 +113,26 @@ Mcast read_mcast(FrameReader& reader) {
     return mcast;
 }
 
-// What stands in front of a whole message in a batch.
-struct McastHead {
-    SessionId session{};
-    std::uint64_t number = 0;
-    GroupHandle handle{};
-    std::size_t payload_bytes = 0;
-};
-
-// Of a Mcast that could be one of a run, and is all there; else nothing.
-std::optional<McastHead> head_in_run(std::span<const std::byte> bytes) {
-    if (bytes.size() < kWholeMcastBytes) return std::nullopt;
-    base::ByteReader reader(bytes);
-    const auto type = static_cast<Type>(reader.read<std::uint8_t>());
-    if (type != Type::Mcast) return std::nullopt;
-    McastHead head;
-    head.session = SessionId{reader.read<std::uint64_t>()};
-    head.number = reader.read<std::uint64_t>();
-    head.handle = GroupHandle{reader.read<std::uint32_t>()};
-    const auto part = static_cast<Part>(reader.read<std::uint8_t>());
-    head.payload_bytes = reader.read<std::uint32_t>();
-    const bool is_good = head.session != SessionId{} && head.number > 0 && part == Part::Whole &&
-                         head.payload_bytes <= protocol::cpg::kRunPayloadMax &&
-                         head.payload_bytes <= bytes.size() - kWholeMcastBytes;
-    return is_good ? std::optional(head) : std::nullopt;
-}
-
-// The whole messages that follow each other here; nothing when they are fewer than two.
-std::optional<McastRun> read_run(FrameReader& reader) {
-    const std::span<const std::byte> bytes = reader.rest();
-    const auto first = head_in_run(bytes);
-    if (!first) return std::nullopt;
-    std::size_t count = 0;
-    std::size_t run_bytes = 0;
-    std::size_t end = 0;
-    for (auto next = first; next; next = head_in_run(bytes.subspan(end))) {
-        const bool follows = next->session == first->session && next->handle == first->handle &&
-                             next->number == first->number + count;
-        const std::size_t more = protocol::cpg::kRunLengthBytes + next->payload_bytes;
-        if (!follows || run_bytes + more > protocol::cpg::kRunBytesMax) break;
-        run_bytes += more;
-        end += kWholeMcastBytes + next->payload_bytes;
-        if (++count == protocol::cpg::kRunMessagesMax) break;
+Record read_run(FrameReader& reader) {
+    McastRun run;
+    run.session = read_session(reader);
+    run.number = reader.read<std::uint64_t>();
+    run.handle = GroupHandle{reader.read<std::uint32_t>()};
+    const std::size_t length = reader.read<std::uint32_t>();
+    auto messages = protocol::cpg::MessageRun::parse(reader.read_bytes(length));
+    const bool is_good = messages && run.number > 0 && run.number <= UINT64_MAX - messages->count();
+    if (!is_good) {
+        reader.refuse(FrameError::OutOfRange);
+        return run;
     }
-    if (count < 2) return std::nullopt;
-
-    base::MutableBuffer messages(run_bytes);
-    std::byte* to = messages.data();
-    for (std::size_t at = 0; at < end;) {
-        const std::size_t length =
-            base::ByteReader(bytes.subspan(at + kWholeMcastBytes - 4)).read<std::uint32_t>();
-        protocol::cpg::write_run_length(length, to);
-        std::memcpy(to + protocol::cpg::kRunLengthBytes, bytes.data() + at + kWholeMcastBytes,
-                    length);
-        to += protocol::cpg::kRunLengthBytes + length;
-        at += kWholeMcastBytes + length;
-    }
-    reader.skip(end);
-    return McastRun{.session = first->session,
-                    .number = first->number,
-                    .handle = first->handle,
-                    .messages = protocol::cpg::MessageRun(std::move(messages).freeze(), count)};
+    run.messages = *std::move(messages);
+    if (run.messages.count() > 1) return run;
+    return Mcast{.session = run.session,
+                 .number = run.number,
+                 .handle = run.handle,
+                 .part = Part::Whole,
+                 .message_bytes = run.messages.payload_bytes(),
+                 .payload = run.messages.bytes().slice(protocol::cpg::kRunLengthBytes)};
 }
 
 Flow read_flow(FrameReader& reader) {
@@ -245,6 +206,8 @@ Record read_record(FrameReader& reader) {
             return Marker{.nonce = reader.read<std::uint64_t>()};
         case Type::State:
             return read_state(reader);
+        case Type::McastRun:
+            return read_run(reader);
     }
     reader.refuse(FrameError::UnknownType);
     return Marker{};
@@ -293,21 +256,6 @@ void write(FrameWriter& writer, const Mcast& mcast) {
     writer.write_bytes(mcast.payload.bytes());
 }
 
-void write(FrameWriter& writer, const McastRun& run) {
-    INVARIANT(run.messages.count() > 0);
-    std::uint64_t number = run.number;
-    run.messages.for_each([&](std::span<const std::byte> payload) {
-        base::ByteWriter head(writer.extend(kWholeMcastBytes));
-        head.write(static_cast<std::uint8_t>(Type::Mcast));
-        head.write(run.session.value());
-        head.write(number++);
-        head.write(run.handle.value());
-        head.write(static_cast<std::uint8_t>(Part::Whole));
-        head.write(static_cast<std::uint32_t>(payload.size()));
-        writer.write_bytes(payload);
-    });
-}
-
 void write(FrameWriter& writer, const Flow& flow) {
     writer.write_enum(Type::Flow);
     writer.write_text(flow.group);
@@ -351,6 +299,84 @@ void write(FrameWriter& writer, const State& state) {
     }
 }
 
+// The messages of a record that are one run, or a part of one.
+struct RunPart {
+    SessionId session{};
+    std::uint64_t number = 0;  // Of the first.
+    GroupHandle handle{};
+    std::size_t count = 0;
+    std::size_t bytes = 0;  // With their lengths.
+
+    [[nodiscard]] bool takes(const RunPart& next) const {
+        return next.session == session && next.handle == handle && next.number == number + count &&
+               bytes + next.bytes <= protocol::cpg::kRunBytesMax &&
+               count + next.count <= protocol::cpg::kRunMessagesMax;
+    }
+};
+
+std::optional<RunPart> run_part_of(const Record& record) {
+    if (const auto* run = std::get_if<McastRun>(&record)) {
+        return RunPart{.session = run->session,
+                       .number = run->number,
+                       .handle = run->handle,
+                       .count = run->messages.count(),
+                       .bytes = run->messages.bytes().size()};
+    }
+    const auto* mcast = std::get_if<Mcast>(&record);
+    if (mcast == nullptr || mcast->part != Part::Whole ||
+        mcast->payload.size() > protocol::cpg::kRunPayloadMax)
+        return std::nullopt;
+    INVARIANT(in_range(*mcast));
+    return RunPart{.session = mcast->session,
+                   .number = mcast->number,
+                   .handle = mcast->handle,
+                   .count = 1,
+                   .bytes = protocol::cpg::kRunLengthBytes + mcast->payload.size()};
+}
+
+void write_messages(FrameWriter& writer, const Record& record) {
+    if (const auto* run = std::get_if<McastRun>(&record))
+        return writer.write_bytes(run->messages.bytes().bytes());
+    const base::Buffer& payload = std::get<Mcast>(record).payload;
+    protocol::cpg::write_run_length(payload.size(),
+                                    writer.extend(protocol::cpg::kRunLengthBytes).data());
+    writer.write_bytes(payload.bytes());
+}
+
+using Records = std::span<const Record>;
+
+// Writes the messages at the beginning that follow each other as one run. How many records they
+// were; 0: what is first is no such message.
+std::size_t write_run(FrameWriter& writer, Records records) {
+    const auto first = run_part_of(records.front());
+    if (!first) return 0;
+    RunPart run = *first;
+    std::size_t taken = 1;
+    for (; taken < records.size(); ++taken) {
+        const auto next = run_part_of(records[taken]);
+        if (!next || !run.takes(*next)) break;
+        run.count += next->count;
+        run.bytes += next->bytes;
+    }
+    write_session(writer, Type::McastRun, run.session);
+    writer.write(run.number);
+    writer.write(run.handle.value());
+    writer.write_count(run.bytes);
+    for (const Record& record : records.first(taken)) {
+        write_messages(writer, record);
+    }
+    return taken;
+}
+
+void write_record(FrameWriter& writer, const Record& record) {
+    std::visit(
+        [&](const auto& what) {
+            if constexpr (!std::is_same_v<std::decay_t<decltype(what)>, McastRun>)
+                write(writer, what);
+        },
+        record);
+}
+
 std::size_t variable_bytes(const Join& join) {
     return join.group.size();
 }
@@ -361,7 +387,7 @@ std::size_t variable_bytes(const Mcast& mcast) {
     return mcast.payload.size();
 }
 std::size_t variable_bytes(const McastRun& run) {
-    return run.messages.count() * kWholeMcastBytes + run.messages.payload_bytes();
+    return run.messages.bytes().size();
 }
 std::size_t variable_bytes(const State& state) {
     std::size_t bytes = 13 + state.had.size() * kNodeProgressBytes;
@@ -397,11 +423,7 @@ base::Expected<Batch, FrameError> decode_batch(const base::Buffer& bytes) {
     if (reader.error()) return base::fail(FrameError::Truncated);
     if (version != kBatchVersion) return base::fail(FrameError::WrongVersion);
     while (reader.remaining() > 0) {
-        if (auto run = read_run(reader)) {
-            batch.records.emplace_back(*std::move(run));
-        } else {
-            batch.records.push_back(read_record(reader));
-        }
+        batch.records.push_back(read_record(reader));
     }
     if (const auto error = reader.finish()) return base::fail(*error);
     return batch;
@@ -416,8 +438,10 @@ base::Buffer encode_batch(const Batch& batch) {
     writer.write(kBatchVersion);
     writer.write(batch.incarnation.value());
     write_place(writer, batch.place);
-    for (const Record& record : batch.records) {
-        std::visit([&](const auto& what) { write(writer, what); }, record);
+    for (Records left = batch.records; !left.empty();) {
+        const std::size_t taken = write_run(writer, left);
+        if (taken == 0) write_record(writer, left.front());
+        left = left.subspan(std::max<std::size_t>(taken, 1));
     }
     return std::move(writer).finish();
 }

@@ -55,8 +55,8 @@ struct Mcast {
     std::uint64_t message_bytes = 0;
     base::Buffer payload;
 };
-// Several Mcasts with Part::Whole and numbers that go up by one, which is what they are in a batch;
-// the decoder makes one of all that follow each other, in memory of their own.
+// Several Mcasts with Part::Whole and numbers that go up by one. In a batch those that follow each
+// other are one, as far as a run goes; a single one is a Mcast again when it is decoded.
 struct McastRun {
     SessionId session{};
     std::uint64_t number = 0;  // Of the first.
@@ -141,7 +141,7 @@ struct Batch {
     std::vector<Record> records;
 };
 
-// The payloads of Mcasts share the memory of `bytes`.
+// Messages share the memory of `bytes`.
 [[nodiscard]] base::Expected<Batch, protocol::FrameError> decode_batch(const base::Buffer& bytes);
 [[nodiscard]] base::Buffer encode_batch(const Batch& batch);
 
