@@ -119,11 +119,13 @@ constexpr auto kDirectives = std::to_array<Directive>({
     obsolete("system.run_dir", "start the daemons with --run"),
 
     number("halo.heartbeat_interval", "100", 10, 10'000, "ms", Reload::Yes,
-           "How often each node tells each other one on each link that it lives. Shorter: "
+           "How often each node tells each other one on each link that it lives; members of a "
+           "ring of 3 to 8 take turns, and do so in every other of these times. Shorter: "
            "failures are seen sooner, at more packets."),
     number("halo.silence_min", "600", 50, 60'000, "ms", Reload::Yes,
-           "A peer that was silent on all links for this long counts as failed; more where "
-           "measured jitter asks for it."),
+           "A peer that was silent on all links for this long counts as failed; 200 ms "
+           "more in a ring of 3 to 8, where it takes turns, and more where measured jitter asks "
+           "for it."),
     number("halo.silence_max", "2000", 50, 600'000, "ms", Reload::Yes,
            "Upper bound of that, whatever was measured."),
     number("halo.probes_to_convict", "3", 1, 100, "", Reload::Yes,

@@ -26,10 +26,13 @@ struct Config {
 };
 
 // How long a member of a cluster with this lease may be without a renewal. Each is a message of
-// every member to all; with the default times the lease grows with the number of nodes, and a
-// twentieth of it is more than the second from 10 nodes on.
+// every member to all, and most of what an idle cluster does beside its heartbeats: a sixth of the
+// lease, of which 2 s are there for a renewal and its way. With the default times the lease grows
+// with the number of nodes, and a twentieth of it is more than 1.6 s from 16 nodes on.
 [[nodiscard]] constexpr base::Duration renewal_of(base::Duration lease) {
-    return std::max<base::Duration>(std::chrono::seconds{1}, lease / 20);
+    const base::Duration least = std::chrono::seconds{1};
+    const base::Duration usual = std::chrono::milliseconds{1600};
+    return std::clamp(lease / 6, least, std::max(usual, lease / 20));
 }
 
 }  // namespace quorum

@@ -11,27 +11,11 @@ namespace {
 // that one that drops most packets does not flap.
 constexpr std::uint32_t kBeatsToRevive = 3;
 
-// Few nodes beat in step: who is woken by a heartbeat less than half an interval before its own is
-// due sends it at once; of two that are apart one is always less than half behind. So they wake
-// each other once an interval, not once for each peer and for themselves. With many nodes all in
-// one moment would be too much for a socket.
-constexpr std::size_t kNodesInStep = 8;
-
 // Whom somebody has just ceased to hear needs no more than one answer of its kernel to be gone.
 constexpr Duration kAccusationCounts = std::chrono::seconds(1);
 
-// Probes without an answer of either kind are given up: the next refusal begins anew.
-constexpr std::uint32_t kProbesMax = 10;
-
-// Between two probes of a peer whose port answers "unreachable".
-constexpr Duration kProbeInterval = std::chrono::milliseconds(10);
-
 Duration smoothed(Duration mean, Duration sample, int weight) {
     return mean + (sample - mean) / weight;
-}
-
-std::uint16_t promise_of(Duration interval) {
-    return static_cast<std::uint16_t>((interval + kPromiseUnit - Duration{1}) / kPromiseUnit);
 }
 
 }  // namespace
@@ -109,6 +93,7 @@ bool FailureDetector::accept_run(PeerState& peer, const Incarnation& incarnation
     peer.run_since = now;
     peer.late_beats = 0;
     peer.is_near = peer.is_far = false;  // It may be of an older version.
+    peer.told_beats = 0;
     // The gap between two lives says nothing of the path.
     for (Path& path : peer.paths)
         path.last_beat.reset();
@@ -138,7 +123,7 @@ bool FailureDetector::heartbeat_arrived(base::NodeId peer, LinkId link, const He
         path->beat_due = now;
         next_tick_ = now;
     }
-    if (nodes_.size() < kNodesInStep && path->beat_due - now <= beat_interval() / 2) hurry(now);
+    keep_step(peer, path->beat_due, now);
 
     const auto now_ns = static_cast<std::uint64_t>(now.time_since_epoch().count());
     if (heartbeat.echo_ns != 0 && heartbeat.echo_ns <= now_ns &&
@@ -151,10 +136,11 @@ bool FailureDetector::heartbeat_arrived(base::NodeId peer, LinkId link, const He
     // A longer gap is an outage and no jitter: no limit would have borne it. And rare heartbeats
     // come when they are asked for.
     const Duration promised = heartbeat.promise * Duration(kPromiseUnit);
-    const bool was_rare = is_rare(*path);
+    const bool is_same_rate = path->promised == promised;
     path->promised = promised;
     path->doubted_until.reset();
-    if (!was_rare && !is_rare(*path) && path->last_beat &&
+    if (!is_same_rate) path->mean_gap = Duration{};
+    if (is_same_rate && !is_rare(*path) && path->last_beat &&
         now - *path->last_beat <= silence_max()) {
         const Duration gap = now - *path->last_beat;
         const Duration mean = path->mean_gap == Duration{} ? gap : path->mean_gap;
@@ -265,22 +251,6 @@ void FailureDetector::accuse(base::NodeId peer, Instant now) {
     choose_best(found->second);
 }
 
-void FailureDetector::watch(const NodeSet& members, const NodeSet& near, Instant now) {
-    const bool is_worth_it =
-        far_interval() >= 3 * heartbeat_interval() && far_interval() > silence_min() / 2;
-    for (auto& [node, state] : peers_) {
-        const bool was_far = state.is_far;
-        const bool was_near = state.is_near;
-        state.is_near = near.contains(node);
-        state.is_far = is_worth_it && !near.empty() && members.contains(node) && !state.is_near;
-        if (!state.is_far) state.far_beats = 0;
-        if (was_far == state.is_far && was_near == state.is_near) continue;
-        for (Path& path : state.paths)
-            path.beat_due = std::min(path.beat_due, now + beat_interval());
-    }
-    next_tick_ = now;
-}
-
 void FailureDetector::expect_all(Instant now) {
     if (!are_many()) return;
     for (auto& [node, state] : peers_) {
@@ -317,79 +287,6 @@ void FailureDetector::paused(Duration length) {
             path.last_beat.reset();  // The gap is ours, not the path's.
         }
     }
-}
-
-void FailureDetector::tick(Instant now, std::vector<Beat>& beats) {
-    if (now < next_tick_) return;
-    if (former_ && now >= former_->until) former_.reset();
-    next_tick_ = now + beat_interval();
-    const auto tick_by = [this](Instant at) { next_tick_ = std::min(next_tick_, at); };
-    if (former_) tick_by(former_->until);
-    ++generation_;  // Who was shunned until now is heard again.
-    const bool all_are_told = hurry_due_ && *hurry_due_ <= now;
-    if (all_are_told) {
-        told_all(now);
-    } else if (hurry_due_) {
-        tick_by(*hurry_due_);
-    }
-    for (auto& [node, state] : peers_) {
-        if (state.shunned_until > now) tick_by(state.shunned_until);
-        const bool probe = state.probing && state.probe_due <= now;
-        if (probe) {
-            state.probe_due = now + kProbeInterval;
-            if (++state.probes == kProbesMax) state.probing = false;
-        }
-        if (state.probing) tick_by(state.probe_due);
-        // Among many, who is known not to be there is told nothing in a hurry.
-        const bool is_told = all_are_told && !(state.refuses && are_many());
-        for (Path& path : state.paths) {
-            if (path.health.up) look_at_silence(path, now);
-            if (!probe && !is_told && path.beat_due > now) {
-                tick_by(path.beat_due);
-                continue;
-            }
-            beats.push_back(beat_to(node, state, path, probe, now));
-            tick_by(path.beat_due);
-        }
-        choose_best(state);
-    }
-}
-
-void FailureDetector::look_at_silence(Path& path, Instant now) {
-    if (now > borne_until(path)) {
-        path.health.up = false;
-        path.beats_since_down = 0;
-        path.doubted_until.reset();
-        return;
-    }
-    if (is_rare(path) && !path.doubted_until) {
-        const Instant missed_at = *path.health.last_heard + path.promised * 3 / 2;
-        if (now >= missed_at) {
-            doubt(path, now, silence_min(), now);
-        } else {
-            next_tick_ = std::min(next_tick_, missed_at);
-            return;
-        }
-    }
-    next_tick_ = std::min(next_tick_, borne_until(path) + Duration{1});
-}
-
-FailureDetector::Beat FailureDetector::beat_to(base::NodeId node, PeerState& peer, Path& path,
-                                               bool probe, Instant now) {
-    Beat beat{.peer = node,
-              .link = path.health.link,
-              .reply_wanted = probe || path.reply_due || path.doubted_until.has_value(),
-              .echo_ns = path.peer_sent_ns};
-    if (beat.echo_ns != 0)
-        beat.echo_age_ns = static_cast<std::uint64_t>((now - path.peer_sent_at).count());
-    path.reply_due = false;
-    path.beat_due = now + interval_to(peer, path);
-    if (peer.is_near) beat.promise = promise_of(heartbeat_interval());
-    if (peer.is_far) {
-        beat.promise = promise_of(far_interval());
-        ++peer.far_beats;
-    }
-    return beat;
 }
 
 bool FailureDetector::hears(base::NodeId peer, Instant now) const {

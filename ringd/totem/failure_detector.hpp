@@ -57,9 +57,10 @@ class FailureDetector {
     bool obituary(base::NodeId peer, Instant now);
     // Somebody else does not hear the peer: half a silence is enough here as well.
     void accuse(base::NodeId peer, Instant now);
-    // A ring is installed: `near` are beaten at the full rate, the other members rarely, and told
-    // so. Empty: all members at the full rate.
-    void watch(const NodeSet& members, const NodeSet& near, Instant now);
+    // A ring is installed: `near` are beaten often, the other members rarely, and all are told how
+    // often. Where all members but ourselves are near they take turns. Empty: all members at the
+    // full rate, and nobody is told.
+    void watch(base::NodeId self, const NodeSet& members, const NodeSet& near, Instant now);
     // All are to say something now, in a gather: who beats rarely and does not is missed soon.
     void expect_all(Instant now);
     // Not counted as heard before `until`, although it is: it does not come to an agreement.
@@ -113,8 +114,8 @@ class FailureDetector {
 
     template <class A>
     void archive(A& a) {
-        a(settings_, former_, nodes_, peers_, hurried_at_, words_until_, hurry_due_, next_tick_,
-          generation_);
+        a(settings_, former_, nodes_, peers_, turns_, hurried_at_, words_until_, hurry_due_,
+          next_tick_, generation_);
     }
 
   private:
@@ -138,6 +139,19 @@ class FailureDetector {
               promised, doubted_until, beats_since_down);
         }
     };
+    // Few members take turns: each has its time after the beat of the first of them.
+    struct Turns {
+        base::NodeId first{};
+        std::uint32_t place = 0;  // Ours among the members.
+        std::uint32_t members = 0;
+        Instant next_at{};  // Our turn.
+        Instant told_at{};  // When we beat last.
+
+        template <class A>
+        void archive(A& a) {
+            a(first, place, members, next_at, told_at);
+        }
+    };
     struct PeerState {
         std::vector<Path> paths;
         std::optional<Incarnation> run{};  // The latest that was heard.
@@ -156,24 +170,27 @@ class FailureDetector {
         bool refuses = false;
         bool ever_heard = false;
         Instant accused_at{};
-        bool is_near = false;         // Beaten at the full rate, however many nodes there are.
-        bool is_far = false;          // Beaten rarely.
-        std::uint32_t far_beats = 0;  // That told it so.
+        bool is_near = false;          // Beaten often, however many nodes there are.
+        bool is_far = false;           // Beaten rarely.
+        std::uint32_t told_beats = 0;  // That told it how often we beat.
 
         template <class A>
         void archive(A& a) {
             a(paths, run, run_over, run_since, had_run_before, late_run, late_beats, best,
               shunned_until, unreachable, probe_due, probes, probing, refuses, ever_heard,
-              accused_at, is_near, is_far, far_beats);
+              accused_at, is_near, is_far, told_beats);
         }
     };
 
     [[nodiscard]] Duration heartbeat_interval() const;
     [[nodiscard]] Duration far_interval() const;
+    [[nodiscard]] Duration near_interval() const;
     [[nodiscard]] Duration silence_min() const;
     [[nodiscard]] Duration silence_max() const;
     [[nodiscard]] Duration silence_limit(const Path& path) const;
     [[nodiscard]] bool is_rare(const Path& path) const;
+    [[nodiscard]] bool is_asked(const Path& path) const;
+    [[nodiscard]] Instant missed_at(const Path& path) const;
     // Until when it counts as up although nothing comes.
     [[nodiscard]] Instant borne_until(const Path& path) const;
     void doubt(Path& path, Instant first_ask, Duration patience, Instant now);
@@ -182,6 +199,10 @@ class FailureDetector {
                                Instant now);
     void take_down(PeerState& peer);
     [[nodiscard]] Duration interval_to(const PeerState& peer, const Path& path) const;
+    [[nodiscard]] static bool knows_our_rate(const PeerState& peer);
+    [[nodiscard]] bool takes_turns(const PeerState& peer, const Path& path) const;
+    void keep_step(base::NodeId from, Instant beat_due, Instant now);
+    [[nodiscard]] bool turn_has_come(Instant now) const;
     static bool accept_run(PeerState& peer, const Incarnation& incarnation, Instant now);
     void choose_best(PeerState& peer);
     Path* path_of(base::NodeId peer, LinkId link);
@@ -202,6 +223,7 @@ class FailureDetector {
     std::optional<Former> former_{};
     std::vector<base::NodeId> nodes_;
     std::map<base::NodeId, PeerState> peers_;
+    std::optional<Turns> turns_{};
     Instant hurried_at_{};   // When all peers were told last.
     Instant words_until_{};  // What was said would have taken until then at the lasting rate.
     std::optional<Instant> hurry_due_{};

@@ -28,11 +28,16 @@ constexpr int kCallsAHeartbeatInterval = 10;
 // six: at the usual interval this is every two seconds.
 constexpr int kRefusedCallIntervals = 20;
 
+// Of n members that take turns each beats once in n - 1 intervals, so that somebody speaks to each
+// of them as often as in a ring of two, and a port where nobody listens any more is met as soon. No
+// rarer than so: a silence is borne longer by as much.
+constexpr int kTurnIntervalsMax = 2;
+
 // How many mean deviations beyond the usual gap a silence must last.
 constexpr int kJitterFactor = 6;
 
-// How often a far member is beaten at the full rate first: after that it knows.
-constexpr std::uint32_t kFarBeatsAtFullRate = 6;
+// How often a member is beaten at the full rate first: after that it knows how often it will be.
+constexpr std::uint32_t kToldBeatsAtFullRate = 6;
 
 }  // namespace
 
@@ -96,12 +101,17 @@ Duration FailureDetector::call_interval() const {
         heartbeat_interval() * static_cast<std::int64_t>(nodes_.size()) / kCallsAHeartbeatInterval);
 }
 
+bool FailureDetector::knows_our_rate(const PeerState& peer) {
+    return peer.told_beats >= kToldBeatsAtFullRate;
+}
+
 Duration FailureDetector::interval_to(const PeerState& peer, const Path& path) const {
     const bool is_proving = path.beats_since_down.value_or(0) > 0;
     if (path.doubted_until) return beat_interval() / 2;
+    const bool knows = path.health.up && knows_our_rate(peer);
+    if (knows && peer.is_near) return near_interval();
+    if (knows && peer.is_far) return far_interval();
     if (path.health.up && peer.is_near) return heartbeat_interval();
-    if (path.health.up && peer.is_far && peer.far_beats >= kFarBeatsAtFullRate)
-        return far_interval();
     if (path.health.up || is_proving) return beat_interval();
     return peer.refuses ? std::max(call_interval(), kRefusedCallIntervals * heartbeat_interval())
                         : call_interval();
@@ -110,6 +120,13 @@ Duration FailureDetector::interval_to(const PeerState& peer, const Path& path) c
 Duration FailureDetector::far_interval() const {
     // One that is missed, and a silence_min of asking, are silence_max together.
     return (silence_max() - silence_min()) * 2 / 3;
+}
+
+Duration FailureDetector::near_interval() const {
+    const Duration usual = heartbeat_interval();
+    if (!turns_) return usual;
+    const int times = std::min(static_cast<int>(turns_->members) - 1, kTurnIntervalsMax);
+    return std::max(usual, std::min(usual * times, silence_min() / 2));
 }
 
 Duration FailureDetector::heartbeat_interval() const {
@@ -126,10 +143,11 @@ Duration FailureDetector::silence_max() const {
 }
 
 Duration FailureDetector::silence_limit(const Path& path) const {
-    // At a slower rate the same number of heartbeats must be missed.
+    // At a slower rate the same number of heartbeats must be missed. Who is asked meanwhile has as
+    // long after the one that is missed, and as much again for a processor that is busy.
     const Duration interval = path.promised == Duration{} ? beat_interval() : path.promised;
     const Duration scale = std::max(interval - heartbeat_interval(), Duration{});
-    const Duration least = silence_min() + 4 * scale;
+    const Duration least = silence_min() + (is_asked(path) ? 2 * scale : 4 * scale);
     const Duration most = std::max(silence_max(), least);
     const Duration adapted = 2 * path.mean_gap + kJitterFactor * path.health.jitter;
     return std::clamp(adapted, least, most);
@@ -139,10 +157,18 @@ bool FailureDetector::is_rare(const Path& path) const {
     return path.promised > silence_min() / 2;
 }
 
+bool FailureDetector::is_asked(const Path& path) const {
+    return path.promised > heartbeat_interval();
+}
+
+Instant FailureDetector::missed_at(const Path& path) const {
+    return *path.health.last_heard + path.promised * (is_rare(path) ? 6 : 5) / 4;
+}
+
 Instant FailureDetector::borne_until(const Path& path) const {
     if (path.doubted_until) return *path.doubted_until;
     if (!is_rare(path)) return *path.health.last_heard + silence_limit(path);
-    return *path.health.last_heard + path.promised * 3 / 2 + silence_min();
+    return missed_at(path) + silence_min();
 }
 
 }  // namespace totem

@@ -117,7 +117,7 @@ void tell_rows(Context& context, base::NodeId node) {
 void watch_members(Core& core) {
     const Configuration& ring = *core.installed;
     const bool can_be_rare = (ring.features & kFeatureRareHeartbeats) != 0;
-    core.detector.watch(ring.members,
+    core.detector.watch(core.self, ring.members,
                         can_be_rare ? near_members(ring.members, core.self) : NodeSet{}, core.now);
 }
 

@@ -245,14 +245,17 @@ void NetworkTransport::queue(const totem::SendToAll& send) {
 }
 
 base::Instant NetworkTransport::next_deadline() const {
-    base::Instant next = std::min(next_hello_, next_path_look_);
+    base::Instant next = next_path_look_;
     if (drop_key_at_) next = std::min(next, *drop_key_at_);
     for (const Link& link : links_) {
         next = std::min(next, link.port->next_deadline());
         if (is_probing(link)) next = std::min(next, link.reach.due());
     }
     for (const Peer& peer : peers_) {
-        if (!channel_.is_proven(peer.node)) continue;
+        if (!channel_.is_proven(peer.node)) {
+            next = std::min(next, next_hello_);
+            continue;
+        }
         for (const Link& link : links_) {
             const std::size_t place = link.config.link.value();
             if (peer.addresses[place]) next = std::min(next, peer.paths[place].due());

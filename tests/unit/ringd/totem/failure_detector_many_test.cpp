@@ -39,7 +39,7 @@ TEST_CASE("in a ring of many the near are beaten at the full rate, the others ra
         first.row.hears = {NodeId{node}};
         world.detector.heartbeat_arrived(NodeId{node}, kLink, first, world.now);
     }
-    world.detector.watch(members, {NodeId{2}, NodeId{3}}, world.now);
+    world.detector.watch(NodeId{1}, members, {NodeId{2}, NodeId{3}}, world.now);
     world.wait(milliseconds(500));
     std::map<std::uint32_t, int> counts;
     for (int i = 0; i < 20; ++i) {

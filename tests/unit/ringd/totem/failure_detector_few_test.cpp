@@ -1,0 +1,195 @@
+// The detectors of a few members that take turns: how often they speak, and whom they convict.
+#include <doctest/doctest.h>
+
+#include <functional>
+#include <queue>
+#include <random>
+
+#include "ringd/totem/failure_detector.hpp"
+#include "tests/unit/ringd/totem/detector_world.hpp"
+
+using namespace detector_world;
+
+namespace {
+
+// All members of a ring, with a network of half a millisecond that loses what it is told to. A
+// paused member reads what has come when it goes on.
+class Members {
+  public:
+    struct Sent {
+        Instant at{};
+        std::uint32_t from = 0;
+        std::uint32_t to = 0;
+    };
+
+    explicit Members(std::uint32_t count, bool take_turns = true) : count_(count) {
+        totem::NodeSet members;
+        for (std::uint32_t node = 1; node <= count; ++node)
+            members.insert(NodeId{node});
+        for (std::uint32_t self = 1; self <= count; ++self) {
+            totem::RingConfig settings;
+            settings.self = NodeId{self};
+            for (const NodeId peer : members.without(NodeId{self}))
+                settings.peers.push_back({.node = peer, .links = {kLink}});
+            detectors_.emplace_back(settings, now);
+            for (const NodeId peer : members.without(NodeId{self}))
+                hear(self, {.at = now, .from = peer.value(), .to = self}, {});
+            const totem::NodeSet near =
+                take_turns ? members.without(NodeId{self}) : totem::NodeSet{};
+            detectors_.back().watch(NodeId{self}, members, near, now);
+        }
+        paused_until_.resize(count);
+    }
+
+    // Somebody was convicted by anybody: the run ends then.
+    bool run(Duration length) {
+        for (const Instant end = now + length; now < end; now += std::chrono::microseconds(500)) {
+            for (std::uint32_t node = 1; node <= count_; ++node) {
+                if (now >= paused_until_[node - 1]) turn(node);
+            }
+            if (someone_is_missed()) return true;
+        }
+        return false;
+    }
+    // As the driver does: what has come is read first, and the own pause is taken off.
+    void pause(std::uint32_t node, Duration length) { paused_until_[node - 1] = now + length; }
+    void stop(std::uint32_t node) { pause(node, std::chrono::hours(1)); }
+
+    std::function<bool()> is_lost = [] { return false; };
+    std::vector<Sent> sent;
+    std::size_t wake_ups = 0;
+    Instant now{milliseconds(1000)};
+
+  private:
+    struct Packet {
+        Sent sent;
+        FailureDetector::Beat beat;
+    };
+
+    void hear(std::uint32_t node, const Sent& what, const FailureDetector::Beat& beat) {
+        totem::Heartbeat words = heartbeat();
+        words.row.node = NodeId{what.from};
+        words.row.hears = {NodeId{what.from}};
+        words.reply_wanted = beat.reply_wanted;
+        words.promise = beat.promise;
+        detectors_[node - 1].heartbeat_arrived(words.row.node, kLink, words, now);
+    }
+
+    void turn(std::uint32_t node) {
+        FailureDetector& detector = detectors_[node - 1];
+        bool is_woken = now >= detector.next_tick();
+        Instant& paused_until = paused_until_[node - 1];
+        if (paused_until != Instant{}) {
+            detector.paused(now - std::max(detector.next_tick(), Instant{}));
+            paused_until = {};
+        }
+        for (auto& packet : std::exchange(in_flight_[node], {})) {
+            if (packet.sent.at < now) {
+                hear(node, packet.sent, packet.beat);
+                is_woken = true;
+            } else {
+                in_flight_[node].push_back(packet);
+            }
+        }
+        wake_ups += is_woken ? 1 : 0;
+        std::vector<FailureDetector::Beat> beats;
+        detector.tick(now, beats);
+        for (const FailureDetector::Beat& beat : beats) {
+            const Sent what{.at = now, .from = node, .to = beat.peer.value()};
+            sent.push_back(what);
+            if (!is_lost()) in_flight_[what.to].push_back({what, beat});
+        }
+    }
+
+    bool someone_is_missed() {
+        for (std::uint32_t node = 1; node <= count_; ++node) {
+            if (now < paused_until_[node - 1]) continue;
+            for (const NodeId peer : detectors_[node - 1].peers()) {
+                if (!detectors_[node - 1].hears(peer, now)) return true;
+            }
+        }
+        return false;
+    }
+
+    std::uint32_t count_;
+    std::vector<FailureDetector> detectors_;
+    std::vector<Instant> paused_until_;
+    std::map<std::uint32_t, std::vector<Packet>> in_flight_;
+};
+
+// Runs that end with a conviction, of `runs` of a minute.
+int convictions(bool take_turns, double loss, int runs) {
+    int count = 0;
+    for (int run = 0; run < runs; ++run) {
+        Members members(3, take_turns);
+        std::mt19937 random(static_cast<unsigned>(run));
+        members.run(std::chrono::seconds(2));
+        members.is_lost = [&] { return std::bernoulli_distribution(loss)(random); };
+        count += members.run(std::chrono::minutes(1)) ? 1 : 0;
+    }
+    return count;
+}
+
+}  // namespace
+
+TEST_CASE("few members take turns: somebody speaks to each as often as in a ring of two") {
+    for (const std::uint32_t count : {2u, 3u, 4u, 5u, 8u}) {
+        CAPTURE(count);
+        Members members(count);
+        CHECK_FALSE(members.run(std::chrono::seconds(3)));
+        members.sent.clear();
+        members.wake_ups = 0;
+        CHECK_FALSE(members.run(std::chrono::seconds(6)));
+        const std::size_t intervals = count == 2 ? 60 : 30;
+        CHECK(members.sent.size() <= count * (count - 1) * (intervals + 2));
+        CHECK(members.sent.size() >= count * (count - 1) * (intervals - 2));
+        CHECK(members.wake_ups <= count * count * (intervals + 2));
+        for (std::uint32_t node = 1; node <= count; ++node) {
+            Instant last = members.now - std::chrono::seconds(6);
+            Duration longest{};
+            for (const Members::Sent& packet : members.sent) {
+                if (packet.to != node) continue;
+                longest = std::max(longest, packet.at - last);
+                last = packet.at;
+            }
+            CHECK(longest <= milliseconds(155));
+        }
+    }
+}
+
+TEST_CASE("few members: no pause of half a second is a death, whenever it begins") {
+    for (const std::uint32_t count : {2u, 3u, 5u}) {
+        for (int begin = 0; begin < 400; begin += 20) {
+            CAPTURE(count);
+            CAPTURE(begin);
+            Members members(count);
+            members.run(milliseconds(2000 + begin));
+            members.pause(count, milliseconds(count == 2 ? 490 : 590));
+            CHECK_FALSE(members.run(milliseconds(3000)));
+        }
+    }
+}
+
+TEST_CASE("few members: who falls silent is known within 0.8 s") {
+    for (const std::uint32_t count : {2u, 3u, 5u, 8u}) {
+        for (int begin = 0; begin < 400; begin += 20) {
+            CAPTURE(count);
+            CAPTURE(begin);
+            Members members(count);
+            members.run(milliseconds(2000 + begin));
+            members.stop(count);
+            const Instant since = members.now;
+            CHECK(members.run(milliseconds(3000)));
+            CHECK(members.now - since <= milliseconds(805));
+        }
+    }
+}
+
+TEST_CASE("few members that take turns are convicted by loss no sooner than by full rate") {
+    for (const double loss : {0.2, 0.3, 0.4}) {
+        CAPTURE(loss);
+        const int turns = convictions(true, loss, 40);
+        const int full = convictions(false, loss, 40);
+        CHECK(2 * turns <= full);
+    }
+}
