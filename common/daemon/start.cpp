@@ -9,6 +9,7 @@
 #include <cstring>
 
 #include "common/os/descriptor_limit.hpp"
+#include "common/os/scheduling.hpp"
 
 namespace daemon_start {
 namespace {
@@ -77,6 +78,7 @@ std::variant<Started, Ended> start(const std::string& name, int argc, const char
     }
     say(config::problems_text(loaded->warnings));
     if (options->is_test) return EX_OK;
+    os::prefer_own_session();
 
     Started started{.daemon = name,
                     .options = std::move(*options),

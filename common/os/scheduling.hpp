@@ -17,4 +17,10 @@ inline constexpr int kRealTimePriority = 1;
 // refused, errno says why.
 bool set_real_time(pid_t pid, bool is_wanted);
 
+// Where the kernel shares the processors among sessions first (sched(7), autogroup), niceness
+// counts within a session alone: kDaemonNice for the whole of ours. Only who leads a session asks,
+// as a service of systemd does; a session of somebody else is his. Refused (RLIMIT_NICE), or a
+// kernel without it: nothing changes.
+void prefer_own_session();
+
 }  // namespace os
