@@ -11,7 +11,8 @@
 // client acknowledged them. A client that comes back says both numbers and goes on from there.
 //
 // Each side says in its READY (zmtp::Limits::features) whether it takes runs of messages; to who
-// does not (an older build, a program on libzmq) each message goes in a frame of its own.
+// does not (an older build, a program on libzmq) each message goes in a frame of its own. So with
+// areas: a client that takes one gets the long messages of its events connection through memory.
 #pragma once
 
 #include <cstdint>
@@ -31,6 +32,7 @@ namespace protocol::cpg {
 
 inline constexpr std::uint16_t kCpgApiVersion = 1;
 inline constexpr std::uint32_t kTakesRuns = 1;     // A feature: McastRun or DeliveredRun.
+inline constexpr std::uint32_t kTakesArea = 2;     // A feature: DeliveredInArea.
 inline constexpr std::size_t kGroupNameMax = 128;  // Bytes, any value, counted; 0 is allowed.
 // A longer message travels in parts of this size, put together again by the receiving library.
 inline constexpr std::size_t kPartBytesMax = std::size_t{1} << 20u;
@@ -248,8 +250,19 @@ void for_each_event(std::uint64_t first, const DeliveredRun& run, Take take) {
     });
 }
 
-using CpgdFrame =
-    std::variant<Welcome, Refused, Reply, MembershipReply, GroupsReply, Credit, SessionEvent>;
+// The event of a Delivered whose payload lies in the connection's area: memory of cpgd that the
+// client maps to read. Its descriptor (a memfd sealed against a change of size and against others'
+// writing) comes as SCM_RIGHTS with this connection's bytes, before or with the first such frame.
+// The bytes stay as they are until the client acknowledges the event.
+struct DeliveredInArea {
+    std::uint64_t event = 0;
+    Delivered delivered;  // Its payload does not count.
+    std::uint32_t offset = 0;
+    std::uint32_t payload_bytes = 0;
+};
+
+using CpgdFrame = std::variant<Welcome, Refused, Reply, MembershipReply, GroupsReply, Credit,
+                               SessionEvent, DeliveredInArea>;
 
 // ---------------------------------------------------------------- codecs
 

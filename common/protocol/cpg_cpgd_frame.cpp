@@ -12,6 +12,10 @@ constexpr std::size_t kGroupBytesMin = 6;
 bool in_range(const Delivered& delivered) {
     return is_part(delivered.part, delivered.message_bytes, delivered.payload.size());
 }
+bool in_range(const DeliveredInArea& in_area) {
+    const Delivered& delivered = in_area.delivered;
+    return is_part(delivered.part, delivered.message_bytes, in_area.payload_bytes);
+}
 
 bool ascend(const std::vector<GroupMembers>& groups) {
     return std::ranges::adjacent_find(groups, std::greater_equal{}, &GroupMembers::group) ==
@@ -76,15 +80,31 @@ Credit read_credit(FrameReader& reader) {
     return credit;
 }
 
-Delivered read_delivered(FrameReader& reader) {
+// All but the payload.
+Delivered read_delivered_head(FrameReader& reader) {
     Delivered delivered;
     delivered.handle = GroupHandle{reader.read<std::uint32_t>()};
     delivered.node = reader.read_node();
     delivered.pid = reader.read<std::uint32_t>();
     delivered.part = reader.read_enum(Mcast::Part::Last);
     delivered.message_bytes = reader.read<std::uint64_t>();
+    return delivered;
+}
+
+Delivered read_delivered(FrameReader& reader) {
+    Delivered delivered = read_delivered_head(reader);
     delivered.payload = reader.read_rest();
     if (!in_range(delivered)) reader.refuse(FrameError::OutOfRange);
+    return delivered;
+}
+
+DeliveredInArea read_delivered_in_area(FrameReader& reader) {
+    DeliveredInArea delivered;
+    delivered.event = reader.read<std::uint64_t>();
+    delivered.delivered = read_delivered_head(reader);
+    delivered.offset = reader.read<std::uint32_t>();
+    delivered.payload_bytes = reader.read<std::uint32_t>();
+    if (delivered.event == 0 || !in_range(delivered)) reader.refuse(FrameError::OutOfRange);
     return delivered;
 }
 
@@ -150,6 +170,8 @@ CpgdFrame read_frame(FrameReader& reader, FrameType type) {
             return read_event(reader, read_confchg);
         case FrameType::TotemConfchg:
             return read_event(reader, read_totem_confchg);
+        case FrameType::DeliveredInArea:
+            return read_delivered_in_area(reader);
         default:  // What a client sends, and what nobody sends.
             reader.refuse(FrameError::UnknownType);
             return Credit{};
@@ -203,9 +225,9 @@ void write(FrameWriter& writer, const Credit& credit) {
     writer.write(credit.window_bytes);
 }
 
-void write_event(FrameWriter& writer, std::uint64_t event, const Delivered& delivered) {
-    INVARIANT(in_range(delivered));
-    write_start(writer, FrameType::Delivered);
+void write_delivered_head(FrameWriter& writer, FrameType type, std::uint64_t event,
+                          const Delivered& delivered) {
+    write_start(writer, type);
     writer.write(event);
     writer.write(delivered.handle.value());
     writer.write_node(delivered.node);
@@ -213,6 +235,18 @@ void write_event(FrameWriter& writer, std::uint64_t event, const Delivered& deli
     writer.write_enum(delivered.part);
     writer.write(delivered.message_bytes);
     INVARIANT(writer.written() == kDeliveredHeaderBytes);
+}
+
+void write_event(FrameWriter& writer, std::uint64_t event, const Delivered& delivered) {
+    INVARIANT(in_range(delivered));
+    write_delivered_head(writer, FrameType::Delivered, event, delivered);
+}
+
+void write(FrameWriter& writer, const DeliveredInArea& delivered) {
+    INVARIANT(delivered.event > 0 && in_range(delivered));
+    write_delivered_head(writer, FrameType::DeliveredInArea, delivered.event, delivered.delivered);
+    writer.write(delivered.offset);
+    writer.write(delivered.payload_bytes);
 }
 
 void write_event(FrameWriter& writer, std::uint64_t event, const DeliveredRun& run) {

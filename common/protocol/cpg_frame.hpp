@@ -32,7 +32,8 @@ enum class FrameType : std::uint8_t {
     Delivered = 0x87,
     Confchg = 0x88,
     TotemConfchg = 0x89,
-    DeliveredRun = 0x8a
+    DeliveredRun = 0x8a,
+    DeliveredInArea = 0x8b
 };
 
 inline constexpr std::size_t kMemberBytes = 9;

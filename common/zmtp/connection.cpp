@@ -6,12 +6,19 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <cstring>
 #include <utility>
 
 namespace zmtp {
 namespace {
 
 constexpr std::size_t kPiecesAWrite = 64;
+
+// Room for the control message of one descriptor; CMSG_LEN of it is told to the kernel, so that no
+// second one fits in the padding.
+struct DescriptorMessage {
+    alignas(cmsghdr) std::array<std::byte, CMSG_SPACE(sizeof(int))> bytes{};
+};
 
 bool would_block(int error) {
     return error == EAGAIN || error == EWOULDBLOCK;
@@ -54,8 +61,7 @@ base::Expected<bool, ConnectionError> Connection::receive(
 base::Expected<std::size_t, ConnectionError> Connection::read_some(std::size_t bytes_max) {
     const auto room = incoming_.room();
     for (;;) {
-        const ssize_t got =
-            ::recv(socket_.get(), room.data(), std::min(room.size(), bytes_max), MSG_DONTWAIT);
+        const ssize_t got = receive_into(room.first(std::min(room.size(), bytes_max)));
         if (got > 0) {
             incoming_.filled(static_cast<std::size_t>(got));
             return static_cast<std::size_t>(got);
@@ -66,6 +72,47 @@ base::Expected<std::size_t, ConnectionError> Connection::read_some(std::size_t b
         errno_ = errno;
         return base::fail(is_gone(errno_) ? ConnectionError::Closed : ConnectionError::System);
     }
+}
+
+ssize_t Connection::receive_into(std::span<std::byte> room) {
+    // The kernel closes what nobody made room for.
+    if (!limits_.takes_descriptor)
+        return ::recv(socket_.get(), room.data(), room.size(), MSG_DONTWAIT);
+    iovec vector{.iov_base = room.data(), .iov_len = room.size()};
+    DescriptorMessage control;
+    msghdr message{};
+    message.msg_iov = &vector;
+    message.msg_iovlen = 1;
+    message.msg_control = control.bytes.data();
+    message.msg_controllen = CMSG_LEN(sizeof(int));
+    const ssize_t got = ::recvmsg(socket_.get(), &message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+    const cmsghdr* const head = got < 0 ? nullptr : CMSG_FIRSTHDR(&message);
+    const bool is_descriptor = head != nullptr && head->cmsg_level == SOL_SOCKET &&
+                               head->cmsg_type == SCM_RIGHTS &&
+                               head->cmsg_len == CMSG_LEN(sizeof(int));
+    if (is_descriptor) {
+        int descriptor = -1;
+        std::memcpy(&descriptor, CMSG_DATA(head), sizeof(descriptor));
+        received_ = os::UniqueFd(descriptor);
+    }
+    return got;
+}
+
+ssize_t Connection::send_message(msghdr& message) {
+    DescriptorMessage control;
+    if (attached_.is_open()) {
+        message.msg_control = control.bytes.data();
+        message.msg_controllen = CMSG_LEN(sizeof(int));
+        cmsghdr* const head = CMSG_FIRSTHDR(&message);
+        head->cmsg_level = SOL_SOCKET;
+        head->cmsg_type = SCM_RIGHTS;
+        head->cmsg_len = CMSG_LEN(sizeof(int));
+        const int descriptor = attached_.get();
+        std::memcpy(CMSG_DATA(head), &descriptor, sizeof(descriptor));
+    }
+    const ssize_t sent = ::sendmsg(socket_.get(), &message, MSG_DONTWAIT | MSG_NOSIGNAL);
+    if (sent >= 0) attached_.reset();
+    return sent;
 }
 
 base::Expected<std::optional<base::Buffer>, ConnectionError> Connection::next_message() {
@@ -137,7 +184,7 @@ base::Expected<bool, ConnectionError> Connection::write_pieces(Outgoing& queue) 
         msghdr message{};
         message.msg_iov = vectors.data();
         message.msg_iovlen = count;
-        const ssize_t sent = ::sendmsg(socket_.get(), &message, MSG_DONTWAIT | MSG_NOSIGNAL);
+        const ssize_t sent = send_message(message);
         if (sent < 0) {
             if (errno == EINTR) continue;
             if (would_block(errno)) return false;

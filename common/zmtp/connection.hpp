@@ -5,6 +5,8 @@
 // Source: ZeroMQ RFC 37/ZMTP 3.1. Why not libzmq here: docs/ARCHITECTURE.md, the message path.
 #pragma once
 
+#include <sys/socket.h>
+
 #include <cstdint>
 #include <functional>
 #include <optional>
@@ -38,6 +40,8 @@ struct Limits {
     std::uint32_t features = 0;  // What we say that we take (encode_ready()).
     // Of the kernel, as far as it gives so much: else a burst is written in parts. 0: its own.
     int send_buffer_bytes = 0;
+    // Keeps the descriptor that comes with the peer's bytes (attach()). Else it is closed.
+    bool takes_descriptor = false;
 };
 
 enum class ConnectionError : std::uint8_t {
@@ -85,6 +89,12 @@ class Connection {
         return send(head.bytes(), body);
     }
 
+    // Sends a descriptor along (SCM_RIGHTS): it comes with what is written next, so before or with
+    // the message that is sent next. One at a time: an earlier one that has not gone is dropped.
+    void attach(os::UniqueFd descriptor) { attached_ = std::move(descriptor); }
+    // The last one that came, once. Not open: none came.
+    [[nodiscard]] os::UniqueFd take_descriptor() { return std::move(received_); }
+
     // Writes as much as the kernel takes, in as few writev as possible.
     base::Expected<void, ConnectionError> flush();
 
@@ -103,6 +113,8 @@ class Connection {
     template <class T>
     base::Expected<T, ConnectionError> refuse(WireError error);
     base::Expected<bool, ConnectionError> write_pieces(Outgoing& queue);
+    ssize_t receive_into(std::span<std::byte> room);
+    ssize_t send_message(msghdr& message);
 
     os::UniqueFd socket_;
     Side side_;
@@ -110,6 +122,8 @@ class Connection {
     Incoming incoming_;
     Outgoing handshake_;  // Greeting and READY: goes out before anything of outgoing_.
     Outgoing outgoing_;
+    os::UniqueFd attached_;
+    os::UniqueFd received_;
     int errno_ = 0;
     std::string reason_;
 };

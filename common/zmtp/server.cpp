@@ -127,6 +127,11 @@ bool Server::send(ServerConnectionId to, const base::Buffer& head, const base::B
     return true;
 }
 
+void Server::attach(ServerConnectionId to, os::UniqueFd descriptor) {
+    const auto found = peers_.find(to);
+    if (found != peers_.end()) found->second.connection.attach(std::move(descriptor));
+}
+
 void Server::close(ServerConnectionId connection) {
     const auto found = peers_.find(connection);
     if (found == peers_.end()) return;

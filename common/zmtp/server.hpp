@@ -56,6 +56,8 @@ class Server {
     // False: the connection's queue is full (Limits::queue_bytes_max) or the connection is gone.
     [[nodiscard]] bool send(ServerConnectionId to, const base::Buffer& head,
                             const base::Buffer& body = {});
+    // Before or with the next message to it (Connection::attach()). Closed when it is gone.
+    void attach(ServerConnectionId to, os::UniqueFd descriptor);
     // After what was sent to it, as far as the kernel takes it at once.
     void close(ServerConnectionId connection);
 

@@ -17,7 +17,7 @@ zmtp::Limits limits_of(const cpg::Config& config) {
     return {.message_bytes_max = std::size_t{2} << 20u,
             .queue_bytes_max = 2 * config.session.hard_bytes,
             .read_bytes = std::size_t{256} << 10u,
-            .features = api::kTakesRuns};
+            .features = api::kTakesRuns | api::kTakesArea};
 }
 
 cpg::ConnectionId of(zmtp::ServerConnectionId id) {
@@ -47,13 +47,15 @@ os::Result<std::unique_ptr<Driver>> Driver::create(os::EventLoop& loop, logging:
          .closed = [&self](auto id, const std::string&) { self.on_closed(id); },
          .process_ended =
              [&self](auto id) {
-                 const auto pid = self.pids_.find(id);
-                 if (pid != self.pids_.end() && pid->second != 0)
-                     self.step(cpg::ProcessDied{.kernel_pid = pid->second});
+                 const auto peer = self.peers_.find(id);
+                 if (peer != self.peers_.end() && peer->second.pid != 0)
+                     self.step(cpg::ProcessDied{.kernel_pid = peer->second.pid});
              },
          .accepted = [](int fd) { os::keep_connection(kKeptConnection, fd); }});
     if (!server) return base::fail(server.error());
     self.clients_ = std::move(*server);
+    self.deliveries_ =
+        std::make_unique<Deliveries>(*self.clients_, limits_of(options.core).queue_bytes_max);
     self.attach(options, self.restore(options.core));
     return driver;
 }
@@ -132,12 +134,12 @@ void Driver::carry_out() {
     actions.swap(actions_);
     for (cpg::Action& action : actions) {
         if (auto* send = std::get_if<cpg::SendToClient>(&action)) {
-            const bool taken = clients_->send(of(send->connection), api::encode_header(send->frame),
-                                              api::payload_of(send->frame));
-            if (!taken) overflowed_.push_back(of(send->connection));
+            if (!deliveries_->send(of(send->connection), send->frame))
+                overflowed_.push_back(of(send->connection));
         } else if (const auto* close = std::get_if<cpg::CloseClient>(&action)) {
             clients_->close(of(close->connection));
-            pids_.erase(of(close->connection));
+            deliveries_->remove(of(close->connection));
+            peers_.erase(of(close->connection));
         } else {
             auto& submit = std::get<cpg::Submit>(action);
             const auto before = submit.urgent
@@ -153,7 +155,7 @@ void Driver::carry_out() {
 
 void Driver::end_turn() {
     for (const zmtp::ServerConnectionId id : std::exchange(overflowed_, {})) {
-        if (!pids_.contains(id)) continue;
+        if (!peers_.contains(id)) continue;
         clients_->close(id);
         on_closed(id);
     }
@@ -264,7 +266,7 @@ bool Driver::on_connected(zmtp::ServerConnectionId id, const zmtp::PeerCredentia
         refused_.insert(id);
         return true;
     }
-    pids_[id] = pid;
+    peers_[id] = {.pid = pid, .uid = peer.uid};
     step(cpg::ClientConnected{.connection = of(id),
                               .uid = peer.uid,
                               .kernel_pid = pid,
@@ -280,30 +282,42 @@ void Driver::on_message(zmtp::ServerConnectionId id, const base::Buffer& bytes) 
         clients_->close(id);
         return;
     }
-    const auto pid = pids_.find(id);
-    if (pid == pids_.end()) return;  // Closed in this turn.
+    const auto peer = peers_.find(id);
+    if (peer == peers_.end()) return;  // Closed in this turn.
     auto frame = api::decode_client_frame(bytes);
     if (!frame) {
         step(cpg::ClientBroke{.connection = of(id)});
         return;
     }
-    if (auto* hello = std::get_if<api::Hello>(&*frame)) {
-        hello->pid = session::member_pid(pid->second, hello->pid);
-    }
+    const auto* const ack = std::get_if<api::EventAck>(&*frame);
+    const std::uint64_t acknowledged = ack == nullptr ? 0 : ack->event;
     const bool is_first = std::holds_alternative<api::Hello>(*frame) ||
                           std::holds_alternative<api::EventsHere>(*frame);
+    if (is_first) on_first_frame(id, peer->second, *frame);
     const bool takes_runs = is_first && (clients_->peer_features(id) & api::kTakesRuns) != 0;
     step(cpg::ClientSent{
         .connection = of(id), .frame = std::move(*frame), .takes_runs = takes_runs});
+    if (acknowledged > 0 && !deliveries_->acknowledged(id, acknowledged)) overflowed_.push_back(id);
+}
+
+void Driver::on_first_frame(zmtp::ServerConnectionId id, const Peer& peer,
+                            api::ClientFrame& frame) {
+    if (auto* hello = std::get_if<api::Hello>(&frame)) {
+        hello->pid = session::member_pid(peer.pid, hello->pid);
+        return;
+    }
+    // Only events go to it: whatever waits for room keeps nothing else waiting.
+    if ((clients_->peer_features(id) & api::kTakesArea) != 0) deliveries_->add(id, peer.uid);
 }
 
 // It may have ended, which says more than that its socket closed.
 void Driver::on_closed(zmtp::ServerConnectionId id) {
     refused_.erase(id);
-    const auto pid = pids_.find(id);
-    if (pid == pids_.end()) return;
-    const std::uint32_t process = pid->second;
-    pids_.erase(pid);
+    deliveries_->remove(id);
+    const auto peer = peers_.find(id);
+    if (peer == peers_.end()) return;
+    const std::uint32_t process = peer->second.pid;
+    peers_.erase(peer);
     step(cpg::ClientGone{.connection = of(id)});
     processes_.watch(process);
 }

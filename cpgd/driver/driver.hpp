@@ -23,6 +23,7 @@
 #include "common/zmtp/server.hpp"
 #include "cpgd/core/core.hpp"
 #include "cpgd/core/snapshot_schedule.hpp"
+#include "cpgd/driver/deliveries.hpp"
 #include "cpgd/driver/process_watch.hpp"
 
 namespace cpgd {
@@ -58,6 +59,12 @@ class Driver {
     [[nodiscard]] session::Access& access() { return access_; }
 
   private:
+    // As the kernel says.
+    struct Peer {
+        std::uint32_t pid = 0;
+        std::uint32_t uid = 0;
+    };
+
     Driver(os::EventLoop& loop, logging::Log& log, const Options& options,
            std::optional<os::SnapshotFile> snapshots);
     std::optional<ring::ResumePoint> restore(const cpg::Config& config);
@@ -77,6 +84,8 @@ class Driver {
 
     bool on_connected(zmtp::ServerConnectionId id, const zmtp::PeerCredentials& peer);
     void on_message(zmtp::ServerConnectionId id, const base::Buffer& frame);
+    void on_first_frame(zmtp::ServerConnectionId id, const Peer& peer,
+                        protocol::cpg::ClientFrame& frame);
     void on_closed(zmtp::ServerConnectionId id);
     void on_attached(const protocol::Attached& attached, protocol::Incarnation incarnation);
     void on_lost(const std::string& reason);
@@ -89,10 +98,11 @@ class Driver {
     cpg::Core core_;
     std::vector<cpg::Action> actions_;
     std::unique_ptr<zmtp::Server> clients_;
-    std::map<zmtp::ServerConnectionId, std::uint32_t> pids_;  // Of the connections: kernel's.
-    std::set<zmtp::ServerConnectionId> refused_;              // Told so when they say hello.
-    logging::RateLimit refusals_;                             // Lines about them, by uid.
-    std::vector<zmtp::ServerConnectionId> overflowed_;        // In this turn.
+    std::unique_ptr<Deliveries> deliveries_;  // To clients_.
+    std::map<zmtp::ServerConnectionId, Peer> peers_;
+    std::set<zmtp::ServerConnectionId> refused_;        // Told so when they say hello.
+    logging::RateLimit refusals_;                       // Lines about them, by uid.
+    std::vector<zmtp::ServerConnectionId> overflowed_;  // In this turn.
     ProcessWatch processes_;
     std::unique_ptr<ring::StreamClient> stream_;
     std::deque<cpg::Submit> submissions_;  // For which the channel has no room; urgent ones first.

@@ -6,6 +6,8 @@
     intruder.py ask SOCKET               what the daemon answers to {"get": "status"}
 """
 import ctypes
+import fcntl
+import mmap
 import os
 import pathlib
 import resource
@@ -196,6 +198,91 @@ def sessions(path):
             tell("begun")
 
 
+def area_of(path):
+    """A session as the library's, alone in a group: its two connections, and the descriptor of the memory through which
+    the first of its own long messages comes. Nothing: this user has as many as he may."""
+    ready = bytes([0x04, len(_READY) + 21]) + _READY + bytes([15]) + b"X-Halo-Features" + bytes([0, 0, 0, 1]) + b"3"
+    pid = os.getpid().to_bytes(4, "little")
+    control, events = connect(path), connect(path)
+    for peer in (control, events):
+        peer.settimeout(20)
+    control.sendall(GREETING + ready + frame(bytes([1, 1]) + bytes(8) + pid + bytes(8) + bytes([0, 0, 1])))
+    heard = b""
+    while (at := heard.find(bytes([0, 31, 0x81, 1]))) < 0 or len(heard) < at + 33:
+        got = control.recv(4096)
+        if not got:
+            raise ConnectionError
+        heard += got
+    session = heard[at + 4:at + 12]
+    events.sendall(GREETING + ready + frame(bytes([9, 1]) + session + bytes(8)))
+    control.sendall(frame(bytes([2, 1]) + struct.pack("<IIH", 1, 9, 8) + os.urandom(8)) + long_message(1))
+    while True:
+        got, ancillary, _, _ = events.recvmsg(1 << 16, socket.CMSG_LEN(4))
+        if not got:
+            raise ConnectionError
+        if ancillary:
+            return control, events, struct.unpack("i", ancillary[0][2])[0]
+        if len(got) > 5000:
+            return control, events, None
+
+
+def long_message(number):
+    return frame(bytes([6, 1]) + struct.pack("<QIBBQ", number, 9, 0, 0, 50_000) + bytes(50_000))
+
+
+def abuse(file):
+    """What works of it."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    size = os.fstat(file).st_size
+    again = f"/proc/self/fd/{file}"
+
+    def write_mapped():
+        with mmap.mmap(file, size) as memory:
+            memory[0] = 1
+
+    def punch():
+        if libc.fallocate(file, 3, ctypes.c_long(0), ctypes.c_long(65536)) != 0:
+            raise OSError
+
+    for what in (lambda: os.ftruncate(file, 0), lambda: os.ftruncate(file, 2 * size), lambda: os.pwrite(file, b"x", 0),
+                 lambda: os.pwrite(os.open(again, os.O_RDWR), b"x", 0), write_mapped, punch,
+                 lambda: fcntl.fcntl(file, fcntl.F_ADD_SEALS, fcntl.F_SEAL_WRITE)):
+        try:
+            what()
+            return True
+        except OSError:
+            pass
+    return False
+
+
+def areas(path):
+    """Memory that cpgd shares: written, resized and punched; acknowledged wrongly or never, while messages come."""
+    held, number, abused, begun = [], 0, 0, False
+    while True:
+        try:
+            control, events, file = area_of(path)
+            if file is not None:
+                abused += 1
+                if abuse(file):
+                    tell("the memory can be changed")
+                os.close(file)
+            for message in range(2, 60):
+                control.setblocking(False)
+                control.send(long_message(message))
+            # One event was not yet, and all that are.
+            ack = struct.pack("<Q", (1 << 64) - 1 if number % 3 == 0 else number % 40)
+            (control if number % 2 else events).send(frame(bytes([7, 1]) + ack))
+            held.append((control, events))
+        except OSError:
+            pass
+        if len(held) > 100:
+            for peer in held.pop(number % 100):
+                peer.close()
+        number += 1
+        if not begun and number >= 20 and abused >= 4:
+            begun = tell("begun") is None
+
+
 def ask(path):
     import zmq  # The only one that needs it.
     peer = zmq.Context().socket(zmq.DEALER)
@@ -231,4 +318,4 @@ if __name__ == "__main__":
         ask(sys.argv[2])
     else:
         {"connections": connections, "flood": flood, "half-frames": half_frames, "wrong-lengths": wrong_lengths,
-         "sessions": sessions, "ask-without-reading": ask_without_reading}[sys.argv[2]](sys.argv[3])
+         "sessions": sessions, "areas": areas, "ask-without-reading": ask_without_reading}[sys.argv[2]](sys.argv[3])

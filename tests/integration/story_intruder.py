@@ -27,6 +27,8 @@ def attacks(daemons):
     """Who does what to which socket."""
     for socket in PUBLIC:
         yield from ((STRANGER, kind, socket) for kind in ATTACKS)
+        if socket == "cpg":
+            yield GUEST, "areas", socket
         yield GUEST, "sessions", socket
         if ALL:
             yield from ((GUEST, kind, socket) for kind in ("flood", "half-frames"))

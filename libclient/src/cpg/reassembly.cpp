@@ -6,14 +6,14 @@ namespace client {
 
 using Part = protocol::cpg::Mcast::Part;
 
-std::optional<std::vector<std::byte>> Reassembly::add(const protocol::cpg::Delivered& part) {
+std::optional<std::vector<std::byte>> Reassembly::add(const protocol::cpg::Delivered& part,
+                                                      std::span<const std::byte> payload) {
     const Sender sender{part.handle, part.node, part.pid};
     if (part.part == Part::First) partial_[sender].clear();
     const auto found = partial_.find(sender);
     if (found == partial_.end()) return std::nullopt;
 
     std::vector<std::byte>& message = found->second;
-    const auto payload = part.payload.bytes();
     const bool fits = part.message_bytes <= kMessageBytesMax &&
                       message.size() + payload.size() <= part.message_bytes;
     if (!fits) {

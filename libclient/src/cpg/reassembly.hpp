@@ -20,7 +20,12 @@ class Reassembly {
     // Takes one part. Gives the whole message when it was the last one. Parts without their first
     // (we joined in the midst of a message) and messages that are longer or shorter than they said
     // are dropped; a new first part drops what its sender left unfinished.
-    std::optional<std::vector<std::byte>> add(const protocol::cpg::Delivered& part);
+    // `payload`: the part's, wherever it lies; that of `part` does not count.
+    std::optional<std::vector<std::byte>> add(const protocol::cpg::Delivered& part,
+                                              std::span<const std::byte> payload);
+    std::optional<std::vector<std::byte>> add(const protocol::cpg::Delivered& part) {
+        return add(part, part.payload.bytes());
+    }
 
     // The sender is gone: what it left unfinished will not be finished.
     void drop(protocol::cpg::GroupHandle group, base::NodeId node, std::uint32_t pid);

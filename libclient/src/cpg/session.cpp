@@ -48,27 +48,29 @@ std::vector<iovec> cut(std::span<const iovec> message, std::size_t offset, std::
 
 // ----------------------------------------------------------------------------------- connections
 
-CsResult<CpgSession::Links> CpgSession::connect(const Options& options, cpg::SessionId session,
-                                                std::uint64_t last_event) {
-    const cpg::Hello hello{.session = session,
+CsResult<CpgSession::Links> CpgSession::connect(const Options& options, const Place& place) {
+    const bool is_new = place.session == cpg::SessionId{};
+    const cpg::Hello hello{.session = place.session,
                            .pid = static_cast<std::uint32_t>(::getpid()),
-                           .last_event = last_event,
+                           .last_event = place.last_event,
                            .totem_events = options.totem_events,
                            .initial_totem_event = options.initial_totem_event,
                            .separate_events = true};
-    auto control = open_connection(kSocketName, cpg::encode(hello), cpg::kTakesRuns);
+    auto control = open_connection(kSocketName, cpg::encode(hello), {.features = cpg::kTakesRuns});
     if (!control) return base::fail(control.error());
     const auto welcome = welcome_in(control->answer);
     if (!welcome) return base::fail(welcome.error());
-    if (session != cpg::SessionId{} && !welcome->resumed) return base::fail(CS_ERR_BAD_HANDLE);
+    if (!is_new && !welcome->resumed) return base::fail(CS_ERR_BAD_HANDLE);
 
-    const cpg::EventsHere here{.session = welcome->session, .last_event = last_event};
-    if (session != cpg::SessionId{}) {
-        auto events = begin_connection(kSocketName, cpg::encode(here), cpg::kTakesRuns);
+    const cpg::EventsHere here{.session = welcome->session, .last_event = place.last_event};
+    const Takes takes{.features = cpg::kTakesRuns | (place.takes_area ? cpg::kTakesArea : 0),
+                      .descriptor = place.takes_area};
+    if (!is_new) {
+        auto events = begin_connection(kSocketName, cpg::encode(here), takes);
         if (!events) return base::fail(events.error());
         return Links{std::move(control->connection), *std::move(events), *welcome};
     }
-    auto events = open_connection(kSocketName, cpg::encode(here), cpg::kTakesRuns);
+    auto events = open_connection(kSocketName, cpg::encode(here), takes);
     if (!events) return base::fail(events.error());
     if (const auto again = welcome_in(events->answer); !again) {
         // The daemon that knew the session a moment ago was replaced by another.
@@ -79,7 +81,7 @@ CsResult<CpgSession::Links> CpgSession::connect(const Options& options, cpg::Ses
 }
 
 CsResult<std::unique_ptr<CpgSession>> CpgSession::open(const Options& options) {
-    auto links = connect(options, cpg::SessionId{}, 0);
+    auto links = connect(options, {});
     if (!links) return base::fail(links.error());
     auto session = std::unique_ptr<CpgSession>(new CpgSession(*std::move(links), options));
     if (!session->control_fd_.is_open() || !session->event_fd_.is_open()) {
@@ -149,6 +151,7 @@ bool CpgSession::resume(std::uint32_t connection) {
     takes_runs_ = (control_.peer_features() & cpg::kTakesRuns) != 0;
     end_run();  // The rest of it comes again.
     events_ = EventStream(std::move(links->events));
+    area_.reset();  // The new daemon makes another one.
     control_fd_.follow(control_.fd());
     event_fd_.follow(events_.fd());
     tell_resumed_ = true;
@@ -175,12 +178,13 @@ bool CpgSession::resume(std::uint32_t connection) {
 CsResult<CpgSession::Links> CpgSession::reconnect() {
     const auto deadline = Clock::now() + options_.resume;
     for (;;) {
-        std::uint64_t last_event = 0;
+        Place place{.session = id_};
         {
             const std::lock_guard taking(events_mutex_);
-            last_event = last_event_;
+            place.last_event = last_event_;
+            place.takes_area = takes_area_;
         }
-        auto links = connect(options_, id_, last_event);
+        auto links = connect(options_, place);
         if (links) return links;
         const bool later = links.error() == CS_ERR_LIBRARY || links.error() == CS_ERR_TRY_AGAIN;
         if (!later || lost_ || Clock::now() >= deadline || !is_served(kSocketName)) {

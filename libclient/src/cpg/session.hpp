@@ -21,6 +21,7 @@
 #include "libclient/src/ipc/lasting_fd.hpp"
 #include "libclient/src/ipc/outbox.hpp"
 #include "libclient/src/ipc/send_window.hpp"
+#include "libclient/src/ipc/shared_area.hpp"
 
 namespace client {
 
@@ -96,9 +97,13 @@ class CpgSession {
 
     CpgSession(Links links, const Options& options);
 
-    // Both connections of a session: a new one, or (not 0) one that goes on after `last_event`.
-    static CsResult<Links> connect(const Options& options, protocol::cpg::SessionId session,
-                                   std::uint64_t last_event);
+    struct Place {
+        protocol::cpg::SessionId session{};  // 0: a new one.
+        std::uint64_t last_event = 0;        // To go on after.
+        bool takes_area = true;
+    };
+    // Both connections of a session.
+    static CsResult<Links> connect(const Options& options, const Place& place);
     // False: the session is lost. `connection` is connection_ as it was before the failure.
     bool resume(std::uint32_t connection);
     CsResult<Links> reconnect();
@@ -129,6 +134,11 @@ class CpgSession {
     cs_error_t read_event(CpgEvent& event);
     cs_error_t take_from_run(CpgEvent& event);
     cs_error_t take_frame(CpgEvent& event, const base::Buffer& message);
+    // CS_OK: it is the next event. CS_ERR_TRY_AGAIN: it was taken before.
+    cs_error_t count_event(std::uint64_t event);
+    cs_error_t take_from_area(CpgEvent& event, const protocol::cpg::DeliveredInArea& taken);
+    void take_message(CpgEvent& event, const protocol::cpg::Delivered& part,
+                      std::span<const std::byte> payload);
     void end_run();
     void take(CpgEvent& event, protocol::cpg::SessionEvent taken);
     void acknowledge(std::uint64_t event, std::size_t bytes);
@@ -164,6 +174,8 @@ class CpgSession {
 
     std::mutex events_mutex_;
     EventStream events_;
+    std::optional<SharedArea> area_;  // Of this connection, once a message came through it.
+    bool takes_area_ = true;          // The next connection.
     RunReader run_;
     base::Buffer run_frame_;  // Of run_ when it has come whole.
     Reassembly reassembly_;

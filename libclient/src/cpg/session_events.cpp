@@ -9,6 +9,13 @@ namespace client {
 namespace cpg = protocol::cpg;
 using Part = cpg::Mcast::Part;
 
+namespace {
+
+// How many times what may be held back for ever is, while more has come.
+constexpr std::size_t kAckTimesAmidst = 4;
+
+}  // namespace
+
 cs_error_t CpgSession::next_event(CpgEvent& event, Wait wait) {
     for (;;) {
         const cs_error_t taken = take_event(event);
@@ -98,28 +105,59 @@ void CpgSession::end_run() {
 cs_error_t CpgSession::take_frame(CpgEvent& event, const base::Buffer& message) {
     auto frame = cpg::decode_cpgd_frame(message);
     if (!frame) return lost();
+    if (const auto* in_area = std::get_if<cpg::DeliveredInArea>(&*frame))
+        return take_from_area(event, *in_area);
     auto* taken = std::get_if<cpg::SessionEvent>(&*frame);
     if (taken == nullptr) return lost();
-    if (taken->event <= last_event_) return CS_ERR_TRY_AGAIN;  // After a daemon came back.
-    if (taken->event != last_event_ + 1) return lost();
-    last_event_ = taken->event;
+    const cs_error_t counted = count_event(taken->event);
+    if (counted != CS_OK) return counted;
     take(event, std::move(*taken));
     acknowledge(last_event_, message.size());
     return CS_OK;
 }
 
+cs_error_t CpgSession::count_event(std::uint64_t event) {
+    if (event <= last_event_) return CS_ERR_TRY_AGAIN;  // After a daemon came back.
+    if (event != last_event_ + 1) return lost();
+    last_event_ = event;
+    return CS_OK;
+}
+
+cs_error_t CpgSession::take_from_area(CpgEvent& event, const cpg::DeliveredInArea& taken) {
+    if (!area_) area_ = SharedArea::map(events_.take_descriptor());
+    if (!area_) {
+        // We have no descriptor or memory left for it. Again, in frames, on another connection.
+        takes_area_ = false;
+        return CS_ERR_LIBRARY;
+    }
+    const auto bytes = area_->bytes(taken.offset, taken.payload_bytes);
+    if (!bytes) return lost();
+    const cs_error_t counted = count_event(taken.event);
+    if (counted != CS_OK) return counted;
+    take_message(event, taken.delivered, *bytes);
+    acknowledge(last_event_, bytes->size());
+    return CS_OK;
+}
+
+// The message is copied: programs change what they get, fork while they have it, and take the next
+// one in another thread.
+void CpgSession::take_message(CpgEvent& event, const cpg::Delivered& part,
+                              std::span<const std::byte> payload) {
+    event.what = CpgEvent::Nothing{};
+    if (part.part == Part::Whole) {
+        event.message.assign(payload.begin(), payload.end());
+    } else if (auto whole = reassembly_.add(part, payload)) {
+        event.message = *std::move(whole);
+    } else {
+        return;
+    }
+    event.what = CpgEvent::Message{.group = part.handle, .node = part.node, .pid = part.pid};
+}
+
 void CpgSession::take(CpgEvent& event, cpg::SessionEvent taken) {
     event.what = CpgEvent::Nothing{};
     if (const auto* part = std::get_if<cpg::Delivered>(&taken.what)) {
-        if (part->part == Part::Whole) {
-            const auto payload = part->payload.bytes();
-            event.message.assign(payload.begin(), payload.end());
-        } else if (auto whole = reassembly_.add(*part)) {
-            event.message = *std::move(whole);
-        } else {
-            return;
-        }
-        event.what = CpgEvent::Message{.group = part->handle, .node = part->node, .pid = part->pid};
+        take_message(event, *part, part->payload.bytes());
     } else if (auto* confchg = std::get_if<cpg::Confchg>(&taken.what)) {
         for (const cpg::Member& left : confchg->left) {
             reassembly_.drop(confchg->handle, left.node, left.pid);
@@ -130,11 +168,14 @@ void CpgSession::take(CpgEvent& event, cpg::SessionEvent taken) {
     }
 }
 
-// Every so often only: each acknowledgement wakes the daemon.
+// Every so often only: each acknowledgement wakes the daemon. More rarely while the next event has
+// begun to come: whoever takes it acknowledges.
 void CpgSession::acknowledge(std::uint64_t event, std::size_t bytes) {
     ++unacknowledged_events_;
     unacknowledged_bytes_ += bytes;
-    if (unacknowledged_events_ < cpg::kAckEventsMax && unacknowledged_bytes_ < cpg::kAckBytesMax) {
+    const std::size_t times = events_.has_more() ? kAckTimesAmidst : 1;
+    if (unacknowledged_events_ < times * cpg::kAckEventsMax &&
+        unacknowledged_bytes_ < times * cpg::kAckBytesMax) {
         return;
     }
     unacknowledged_events_ = 0;

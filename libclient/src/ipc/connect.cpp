@@ -101,7 +101,7 @@ namespace {
 
 // Goes on with the handshake until `is_done` gives something.
 template <class IsDone>
-auto shake_hands(std::string_view name, const base::Buffer& first, std::uint32_t features,
+auto shake_hands(std::string_view name, const base::Buffer& first, const Takes& takes,
                  IsDone is_done)
     -> decltype(is_done(std::declval<zmtp::Connection&>(), Clock::time_point())) {
     auto fd = connect(name);
@@ -109,7 +109,9 @@ auto shake_hands(std::string_view name, const base::Buffer& first, std::uint32_t
 
     const auto deadline = Clock::now() + kHandshakeTimeout;
     zmtp::Connection connection(*std::move(fd), zmtp::Side::Connecting,
-                                zmtp::Limits{.kept_bytes = kKeptBytes, .features = features});
+                                zmtp::Limits{.kept_bytes = kKeptBytes,
+                                             .features = takes.features,
+                                             .takes_descriptor = takes.descriptor});
     if (!connection.send(first)) return base::fail(CS_ERR_LIBRARY);
     for (;;) {
         if (!connection.flush()) return base::fail(CS_ERR_LIBRARY);
@@ -124,7 +126,7 @@ auto shake_hands(std::string_view name, const base::Buffer& first, std::uint32_t
 }  // namespace
 
 CsResult<Opened> open_connection(std::string_view name, const base::Buffer& first,
-                                 std::uint32_t features) {
+                                 const Takes& takes) {
     const auto is_done = [](zmtp::Connection& connection,
                             Clock::time_point) -> CsResult<std::optional<Opened>> {
         auto answer = connection.next_message();
@@ -132,13 +134,13 @@ CsResult<Opened> open_connection(std::string_view name, const base::Buffer& firs
         if (!*answer) return std::optional<Opened>();
         return Opened{std::move(connection), **std::move(answer)};
     };
-    auto opened = shake_hands(name, first, features, is_done);
+    auto opened = shake_hands(name, first, takes, is_done);
     if (!opened) return base::fail(opened.error());
     return **std::move(opened);
 }
 
 CsResult<zmtp::Connection> begin_connection(std::string_view name, const base::Buffer& first,
-                                            std::uint32_t features) {
+                                            const Takes& takes) {
     const auto is_done =
         [](zmtp::Connection& connection,
            Clock::time_point deadline) -> CsResult<std::optional<zmtp::Connection>> {
@@ -151,7 +153,7 @@ CsResult<zmtp::Connection> begin_connection(std::string_view name, const base::B
         if (!wait_readable(connection.fd(), deadline)) return base::fail(CS_ERR_TRY_AGAIN);
         return std::move(connection);
     };
-    auto begun = shake_hands(name, first, features, is_done);
+    auto begun = shake_hands(name, first, takes, is_done);
     if (!begun) return base::fail(begun.error());
     return **std::move(begun);
 }

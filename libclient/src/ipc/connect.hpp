@@ -38,20 +38,25 @@ struct Opened {
     base::Buffer answer;
 };
 
+// What a connection takes beyond version 1 of the frames; both as in zmtp::Limits.
+struct Takes {
+    std::uint32_t features = 0;
+    bool descriptor = false;
+};
+
 // Whether somebody listens at the socket `name`: a daemon, or who starts one that has ended again.
 [[nodiscard]] bool is_served(std::string_view name);
 
 // Connects to the socket `name` in the run folder (/run/halo, or HALO_RUN_DIR), sends `first` and
-// waits for the answer. CS_ERR_LIBRARY at once: nobody listens there. `features`: as in
-// zmtp::Limits.
+// waits for the answer. CS_ERR_LIBRARY at once: nobody listens there.
 [[nodiscard]] CsResult<Opened> open_connection(std::string_view name, const base::Buffer& first,
-                                               std::uint32_t features = 0);
+                                               const Takes& takes = {});
 
 // As open_connection(), but leaves the answer to who reads next: gives the connection when some of
 // the answer has come, and its last byte is still in the kernel. So the socket is readable from the
 // start.
 [[nodiscard]] CsResult<zmtp::Connection> begin_connection(std::string_view name,
                                                           const base::Buffer& first,
-                                                          std::uint32_t features = 0);
+                                                          const Takes& takes = {});
 
 }  // namespace client

@@ -28,6 +28,12 @@ class EventStream {
     // What is there of the message that was not whole. Stays until the next call.
     [[nodiscard]] std::span<const std::byte> begun() { return connection_.begun_message(); }
 
+    // Some of a later message was read. Then the descriptor is readable, too.
+    [[nodiscard]] bool has_more() const { return connection_.begun_bytes() > 0; }
+
+    // The descriptor that came with what was read (zmtp::Connection::take_descriptor()).
+    [[nodiscard]] os::UniqueFd take_descriptor() { return connection_.take_descriptor(); }
+
     // Queues and writes a small message of ours, unless earlier ones still wait for the daemon.
     void send(const base::Buffer& message);
 

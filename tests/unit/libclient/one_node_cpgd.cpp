@@ -151,7 +151,7 @@ void OneNodeCpgd::drop(int fd) {
     const std::uint64_t session = peer->second.session;
     loop_.remove(fd);
     peers_.erase(peer);
-    if (session != 0) end_session(session);
+    if (session != 0 && !settings_.keeps_sessions) end_session(session);
 }
 
 void OneNodeCpgd::end_session(std::uint64_t id) {
@@ -185,6 +185,7 @@ void OneNodeCpgd::on_frame(int fd, const cpg::ClientFrame& frame) {
         acknowledged_ = ack->event;
         std::erase_if(session.unacknowledged,
                       [&](const auto& event) { return event.first <= ack->event; });
+        if (const auto& area = peers_.at(fd).area) area->release(ack->event);
     } else if (const auto* asked = std::get_if<cpg::Join>(&frame)) {
         if (asked->request != session.last_request) return join(session, *asked);
         INVARIANT(peers_.at(fd).connection->send(session.last_reply));
@@ -260,11 +261,18 @@ void OneNodeCpgd::events_here(int fd, const cpg::EventsHere& here) {
         return send(fd, cpg::Refused{.error = CS_ERR_NOT_EXIST, .reason = "no such session"});
     }
     peers_.at(fd).session = here.session.value();
-    peers_.at(fd).is_events = true;
+    Peer& peer = peers_.at(fd);
+    peer.is_events = true;
+    if (settings_.has_areas && (peer.connection->peer_features() & cpg::kTakesArea) != 0) {
+        auto area = cpgd::DeliveryArea::create();
+        INVARIANT(area);
+        peer.area = *std::move(area);
+        peer.connection->attach(peer.area->take_descriptor());
+    }
     found->second.events = fd;
     send(fd, cpg::Welcome{.session = here.session, .self = settings_.self});
     for (const auto& [number, event] : sessions_.at(here.session.value()).unacknowledged) {
-        if (number > here.last_event) INVARIANT(peers_.at(fd).connection->send(event));
+        if (number > here.last_event) send_on(fd, event);
     }
 }
 
@@ -356,8 +364,23 @@ void OneNodeCpgd::to_members(const std::string& group, Event event) {
 void OneNodeCpgd::to_session(Session& session, cpg::SessionEvent event) {
     event.event = session.event + 1;
     session.event += cpg::events_in(event);
-    session.unacknowledged.emplace_back(session.event, cpg::encode(event));
-    send(session.events, event);
+    session.unacknowledged.emplace_back(session.event, event);
+    send_on(session.events, event);
+}
+
+void OneNodeCpgd::send_on(int fd, const cpg::SessionEvent& event) {
+    const auto* message = std::get_if<cpg::Delivered>(&event.what);
+    const auto peer = peers_.find(fd);
+    const bool is_long = message != nullptr && message->payload.size() > cpg::kRunPayloadMax;
+    if (peer == peers_.end() || !peer->second.area || !is_long) return send(fd, event);
+    const auto at = peer->second.area->put(event.event, message->payload.bytes());
+    if (!at) return send(fd, event);
+    ++in_area_;
+    send(fd, cpg::DeliveredInArea{
+                 .event = event.event,
+                 .delivered = *message,
+                 .offset = *at,
+                 .payload_bytes = static_cast<std::uint32_t>(message->payload.size())});
 }
 
 void OneNodeCpgd::send(int fd, const cpg::CpgdFrame& frame) {

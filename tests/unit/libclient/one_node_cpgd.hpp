@@ -16,6 +16,7 @@
 #include "common/protocol/cpg_api.hpp"
 #include "common/zmtp/former_connections.hpp"
 #include "common/zmtp/listener.hpp"
+#include "cpgd/driver/delivery_area.hpp"
 
 class OneNodeCpgd {
   public:
@@ -25,6 +26,8 @@ class OneNodeCpgd {
         std::uint32_t refuse_with = 0;  // A cs_error_t; 0: nobody is refused.
         bool gives_credit = true;       // Else only when credit_all() is called.
         bool takes_runs = true;         // False: as a daemon before there were runs.
+        bool has_areas = true;          // False: as a daemon before there were areas.
+        bool keeps_sessions = false;    // Of who closes a connection, until he comes back.
     };
 
     // Makes a run folder of its own and points HALO_RUN_DIR to it.
@@ -55,12 +58,15 @@ class OneNodeCpgd {
     // Frames in which several of them came.
     [[nodiscard]] std::uint64_t runs() const { return runs_; }
     [[nodiscard]] std::uint64_t acknowledged() const { return acknowledged_; }
+    // Deliveries through an area.
+    [[nodiscard]] std::uint64_t in_area() const { return in_area_; }
 
   private:
     struct Peer {
         std::unique_ptr<zmtp::Connection> connection;
         std::uint64_t session = 0;  // 0: it has not said.
         bool is_events = false;
+        std::unique_ptr<cpgd::DeliveryArea> area;
     };
     struct Session {
         int control = -1;
@@ -71,7 +77,8 @@ class OneNodeCpgd {
         std::map<std::uint32_t, std::string> groups;  // By handle.
         std::uint64_t event = 0;
         std::uint64_t taken = 0;
-        std::deque<std::pair<std::uint64_t, base::Buffer>> unacknowledged;
+        // With the number of its last one.
+        std::deque<std::pair<std::uint64_t, protocol::cpg::SessionEvent>> unacknowledged;
         std::uint32_t last_request = 0;
         base::Buffer last_reply;
     };
@@ -97,6 +104,8 @@ class OneNodeCpgd {
     void to_members(const std::string& group, Event event);
     void to_session(Session& session, protocol::cpg::SessionEvent event);
     void send(int fd, const protocol::cpg::CpgdFrame& frame);
+    // Through the area, where there is one with room.
+    void send_on(int fd, const protocol::cpg::SessionEvent& event);
 
     Settings settings_;
     std::string run_dir_;
@@ -110,6 +119,7 @@ class OneNodeCpgd {
     std::atomic<std::uint64_t> multicasts_ = 0;
     std::atomic<std::uint64_t> runs_ = 0;
     std::atomic<std::uint64_t> acknowledged_ = 0;
+    std::atomic<std::uint64_t> in_area_ = 0;
 
     std::mutex work_mutex_;
     std::deque<std::function<void()>> work_;

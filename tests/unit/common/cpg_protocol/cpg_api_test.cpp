@@ -118,6 +118,15 @@ std::vector<CpgdFrame> cpgd_frames() {
                                           .node = NodeId{1},
                                           .pid = 10,
                                           .messages = run_of_three()}},
+        DeliveredInArea{.event = 7,
+                        .delivered = {.handle = GroupHandle{9},
+                                      .node = NodeId{1},
+                                      .pid = 10,
+                                      .part = Mcast::Part::First,
+                                      .message_bytes = 70'000,
+                                      .payload = {}},
+                        .offset = 64,
+                        .payload_bytes = 65'536},
     };
 }
 
@@ -228,6 +237,10 @@ TEST_CASE("a frame that breaks a rule is refused") {
     CHECK(cpgd_error(with_byte(encode(cpgd[3]), 18, 6)) == FrameError::OutOfRange);   // Reason.
     CHECK(cpgd_error(with_byte(encode(cpgd[3]), 9, 0xff)) == FrameError::Truncated);  // Count.
     CHECK(cpgd_error(with_byte(encode(cpgd[7]), 2, 0)) == FrameError::OutOfRange);    // Event 0.
+    const Buffer in_area = encode(cpgd.back());
+    CHECK(cpgd_error(with_byte(in_area, 2, 0)) == FrameError::OutOfRange);   // Event 0.
+    CHECK(cpgd_error(with_byte(in_area, 22, 0)) == FrameError::OutOfRange);  // Whole, and no part.
+    CHECK(cpgd_error(with_byte(in_area, 37, 2)) == FrameError::OutOfRange);  // Above the message.
 }
 
 TEST_CASE("a part is bounded") {

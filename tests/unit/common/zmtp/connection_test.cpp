@@ -1,6 +1,9 @@
 #include "common/zmtp/connection.hpp"
 
 #include <doctest/doctest.h>
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include <string_view>
 #include <vector>
@@ -112,6 +115,41 @@ TEST_CASE("reading in small steps leaves the rest in the kernel") {
     CHECK(*ends.connecting.read_some(1) == 1);
     CHECK(same(**ends.connecting.next_message(), pattern(10, 1)));
     CHECK(*ends.connecting.read_some(1) == 0);
+}
+
+TEST_CASE("a descriptor comes before or with the message after it, to who takes one") {
+    for (const bool is_taken : {true, false}) {
+        CAPTURE(is_taken);
+        Ends ends = make_ends({.takes_descriptor = is_taken});
+        std::vector<base::Buffer> up;
+        std::vector<base::Buffer> down;
+        run(ends, up, down,
+            [&] { return ends.listening.is_ready() && ends.connecting.is_ready(); });
+        std::array<int, 2> pipe{};
+        REQUIRE(::pipe2(pipe.data(), O_CLOEXEC) == 0);
+        const os::UniqueFd reading(pipe[0]);
+        struct stat sent {};
+        REQUIRE(::fstat(pipe[1], &sent) == 0);
+
+        REQUIRE(ends.listening.send(pattern(300'000)));
+        ends.listening.attach(os::UniqueFd(pipe[1]));
+        REQUIRE(ends.listening.send(pattern(10, 1)));
+        run(ends, up, down, [&] { return down.size() == 2; });
+        CHECK(same(down[0], pattern(300'000)));
+        CHECK(same(down[1], pattern(10, 1)));
+        os::UniqueFd taken = ends.connecting.take_descriptor();
+        REQUIRE(taken.is_open() == is_taken);
+        struct stat came {};
+        if (is_taken) {
+            REQUIRE(::fstat(taken.get(), &came) == 0);
+            CHECK(came.st_ino == sent.st_ino);
+        }
+        CHECK(!ends.connecting.take_descriptor().is_open());
+        taken.reset();
+        // Nobody has it any more.
+        std::byte byte{};
+        CHECK(::read(reading.get(), &byte, 1) == 0);
+    }
 }
 
 TEST_CASE("a stranger is told why and refused") {
