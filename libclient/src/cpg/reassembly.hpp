@@ -23,9 +23,6 @@ class Reassembly {
     // `payload`: the part's, wherever it lies; that of `part` does not count.
     std::optional<std::vector<std::byte>> add(const protocol::cpg::Delivered& part,
                                               std::span<const std::byte> payload);
-    std::optional<std::vector<std::byte>> add(const protocol::cpg::Delivered& part) {
-        return add(part, part.payload.bytes());
-    }
 
     // The sender is gone: what it left unfinished will not be finished.
     void drop(protocol::cpg::GroupHandle group, base::NodeId node, std::uint32_t pid);
