@@ -303,6 +303,7 @@ std::optional<int> Program::open_streams() {
         return EX_OSERR;
     }
     streams_ = std::move(*streams);
+    ring_->put_items_into(streams_->item_memory());
     recorder_ = continuation_.record(*ring_, streams_->core());
     if (recorder_ != nullptr) streams_->record_in(*recorder_);
     return std::nullopt;
@@ -355,6 +356,8 @@ void Program::serve_status() {
     status_->on_get("status", [this] {
         auto json = ringd::status_json(*ring_, *transport_, *driver_, config_, os::now());
         json["channels"] = ringd::channels_json(streams_->status());
+        json["areas"] = {{"item_bytes", streams_->item_memory_bytes()},
+                         {"lent_bytes", streams_->lent_bytes()}};
         json["resume"] = ringd::resume_json(continuation_.status());
         json["priority"] = ringd::priority_json(priority_.status());
         return json;

@@ -32,11 +32,25 @@ class Buffer {
         std::swap(size_, other.size_);
         return *this;
     }
-    ~Buffer() {
-        if (block_ != nullptr && --block_->owners == 0) std::free(block_);
-    }
+    ~Buffer() { leave(block_); }
 
     static Buffer copy_of(std::span<const std::byte> bytes);
+
+    // The owners of a piece of memory. Memory that is not of the heap has a block of its own kind,
+    // whose first owner is who makes the Buffer or MutableBuffer of it.
+    struct Block {
+        std::uint64_t owners = 1;
+        void (*give_back)(Block* block) noexcept =
+            nullptr;  // After the last one. Null: of the heap.
+    };
+    // Takes over an owner of `block`, whose memory `bytes` are in.
+    [[nodiscard]] static Buffer of(Block& block, std::span<const std::byte> bytes) {
+        Buffer made;
+        made.block_ = &block;
+        made.data_ = bytes.data();
+        made.size_ = bytes.size();
+        return made;
+    }
 
     [[nodiscard]] std::span<const std::byte> bytes() const { return {data_, size_}; }
     [[nodiscard]] const std::byte* data() const { return data_; }
@@ -60,10 +74,11 @@ class Buffer {
   private:
     friend class MutableBuffer;
 
-    struct Block {
-        std::uint64_t owners;
-        std::uint64_t capacity;
-    };
+    static void leave(Block* block) {
+        if (block == nullptr || --block->owners > 0) return;
+        if (block->give_back == nullptr) return std::free(block);
+        block->give_back(block);
+    }
 
     Block* block_ = nullptr;
     const std::byte* data_ = nullptr;
@@ -77,22 +92,27 @@ class MutableBuffer {
     explicit MutableBuffer(std::size_t size) : size_(size) {
         auto* memory = std::malloc(sizeof(Buffer::Block) + size);
         if (memory == nullptr) std::abort();  // As bad_alloc would: there is no going on.
-        block_ = new (memory) Buffer::Block{.owners = 1, .capacity = size};
+        block_ = new (memory) Buffer::Block();
+        data_ = reinterpret_cast<std::byte*>(block_ + 1);
     }
+    // As Buffer::of().
+    MutableBuffer(Buffer::Block& block, std::span<std::byte> bytes)
+        : block_(&block), data_(bytes.data()), size_(bytes.size()) {}
     MutableBuffer(MutableBuffer&& other) noexcept
-        : block_(std::exchange(other.block_, nullptr)), size_(std::exchange(other.size_, 0)) {}
+        : block_(std::exchange(other.block_, nullptr)),
+          data_(std::exchange(other.data_, nullptr)),
+          size_(std::exchange(other.size_, 0)) {}
     MutableBuffer& operator=(MutableBuffer&& other) noexcept {
         std::swap(block_, other.block_);
+        std::swap(data_, other.data_);
         std::swap(size_, other.size_);
         return *this;
     }
     MutableBuffer(const MutableBuffer&) = delete;
     MutableBuffer& operator=(const MutableBuffer&) = delete;
-    ~MutableBuffer() {
-        if (block_ != nullptr && --block_->owners == 0) std::free(block_);
-    }
+    ~MutableBuffer() { Buffer::leave(block_); }
 
-    [[nodiscard]] std::byte* data() { return reinterpret_cast<std::byte*>(block_ + 1); }
+    [[nodiscard]] std::byte* data() { return data_; }
     [[nodiscard]] std::size_t size() const { return size_; }
     [[nodiscard]] std::span<std::byte> bytes() { return {data(), size_}; }
 
@@ -128,6 +148,7 @@ class MutableBuffer {
 
   private:
     Buffer::Block* block_ = nullptr;
+    std::byte* data_ = nullptr;
     std::size_t size_ = 0;
 };
 

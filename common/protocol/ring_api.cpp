@@ -15,12 +15,14 @@ enum class Type : std::uint8_t {
     Ack = 0x03,
     Detach = 0x04,
     Received = 0x05,
+    GivenBack = 0x06,
     Attached = 0x11,
     Refused = 0x12,
     Taken = 0x13,
     Transitional = 0x14,
     View = 0x15,
     Batch = 0x16,
+    BatchInArea = 0x17,
 };
 
 constexpr std::uint8_t kObserverFlag = 1u << 0u;  // Attach
@@ -65,6 +67,10 @@ bool are_members(const std::vector<ViewMember>& members) {
     return members.size() <= kNodesMax && std::ranges::all_of(members, sane) &&
            std::ranges::adjacent_find(members, std::greater_equal{}, &ViewMember::node) ==
                members.end();
+}
+
+bool in_range(const GivenBack& given) {
+    return !given.events.empty() && given.events.size() <= kGivenBackMax;
 }
 
 // ---------------------------------------------------------------- decoding
@@ -176,7 +182,20 @@ View read_view(FrameReader& reader) {
     return view;
 }
 
-Batch read_batch(FrameReader& reader) {
+GivenBack read_given_back(FrameReader& reader, const FrameHeader& header) {
+    allow_flags(reader, header, 0);
+    GivenBack given;
+    const std::size_t size = reader.read_count(sizeof(std::uint64_t));
+    given.events.reserve(size);
+    for (std::size_t i = 0; i < size; ++i) {
+        given.events.push_back(reader.read<std::uint64_t>());
+    }
+    require(reader, in_range(given));
+    return given;
+}
+
+// All but the payload.
+Batch read_batch_head(FrameReader& reader) {
     Batch batch;
     batch.ring = reader.read_ring();
     batch.seq = reader.read<std::uint64_t>();
@@ -184,8 +203,24 @@ Batch read_batch(FrameReader& reader) {
     batch.sender = read_node(reader);
     batch.number = reader.read<std::uint64_t>();
     require(reader, batch.number > 0);
+    return batch;
+}
+
+Batch read_batch(FrameReader& reader) {
+    Batch batch = read_batch_head(reader);
     batch.payload = reader.read_rest();
     return batch;
+}
+
+BatchInArea read_batch_in_area(FrameReader& reader, const FrameHeader& header) {
+    allow_flags(reader, header, 0);
+    BatchInArea in_area;
+    in_area.cursor = Cursor{reader.read<std::uint64_t>()};
+    require(reader, in_area.cursor > Cursor{});
+    in_area.batch = read_batch_head(reader);
+    in_area.offset = reader.read<std::uint32_t>();
+    in_area.payload_bytes = reader.read<std::uint32_t>();
+    return in_area;
 }
 
 Event read_event(FrameReader& reader, const FrameHeader& header) {
@@ -267,6 +302,15 @@ void write(FrameWriter& writer, const Detach&) {
     write_header(writer, Type::Detach);
 }
 
+void write(FrameWriter& writer, const GivenBack& given) {
+    INVARIANT(in_range(given));
+    write_header(writer, Type::GivenBack);
+    writer.write_count(given.events.size());
+    for (const std::uint64_t event : given.events) {
+        writer.write(event);
+    }
+}
+
 void write(FrameWriter& writer, const Attached& attached) {
     write_header(writer, Type::Attached, flag_if(attached.resumed, kResumedFlag));
     write_node(writer, attached.self);
@@ -312,15 +356,26 @@ void write_what(FrameWriter& writer, Cursor cursor, const View& view) {
     write_nodes(writer, view.ring_members);
 }
 
-void write_what(FrameWriter& writer, Cursor cursor, const Batch& batch) {
+void write_batch_head(FrameWriter& writer, Type type, Cursor cursor, const Batch& batch) {
     INVARIANT(batch.number > 0);
-    write_header(writer, Type::Batch);
+    write_header(writer, type);
     writer.write(cursor.value());
     writer.write_ring(batch.ring);
     writer.write(batch.seq);
     writer.write(batch.index);
     write_node(writer, batch.sender);
     writer.write(batch.number);
+}
+
+void write_what(FrameWriter& writer, Cursor cursor, const Batch& batch) {
+    write_batch_head(writer, Type::Batch, cursor, batch);
+}
+
+void write(FrameWriter& writer, const BatchInArea& in_area) {
+    INVARIANT(in_area.cursor > Cursor{});
+    write_batch_head(writer, Type::BatchInArea, in_area.cursor, in_area.batch);
+    writer.write(in_area.offset);
+    writer.write(in_area.payload_bytes);
 }
 
 void write(FrameWriter& writer, const Event& event) {
@@ -376,6 +431,8 @@ base::Expected<ServiceFrame, FrameError> decode_service_frame(const base::Buffer
         case Type::Detach:
             allow_flags(reader, header, 0);
             return finished<ServiceFrame>(reader, Detach{});
+        case Type::GivenBack:
+            return finished<ServiceFrame>(reader, read_given_back(reader, header));
         default:
             return base::fail(FrameError::UnknownType);
     }
@@ -406,6 +463,8 @@ base::Expected<RingFrame, FrameError> decode_ring_frame(const base::Buffer& fram
         case Type::View:
         case Type::Batch:
             return finished<RingFrame>(reader, read_event(reader, header));
+        case Type::BatchInArea:
+            return finished<RingFrame>(reader, read_batch_in_area(reader, header));
         default:
             return base::fail(FrameError::UnknownType);
     }
@@ -416,6 +475,10 @@ base::Buffer encode_header(const ServiceFrame& frame) {
 }
 base::Buffer encode_header(const RingFrame& frame) {
     return header_bytes_of(frame);
+}
+
+bool is_given_back(const base::Buffer& frame) {
+    return !frame.empty() && frame.bytes().front() == static_cast<std::byte>(Type::GivenBack);
 }
 
 base::Buffer encode(const ServiceFrame& frame) {

@@ -17,6 +17,7 @@
 namespace protocol {
 
 inline constexpr std::uint16_t kRingApiVersion = 1;
+inline constexpr std::uint32_t kTakesItems = 2;  // A feature (zmtp::Limits): BatchInArea.
 // More than any cluster that we are tested with, and still 4 KiB a list.
 inline constexpr std::size_t kNodesMax = 1024;
 inline constexpr std::size_t kChannelNameMax = 32;  // Bytes of [a-z0-9._-], at least 1.
@@ -79,7 +80,15 @@ struct Received {
 // The service ends for good on this node: the others see it leave the view, in order.
 struct Detach {};
 
-using ServiceFrame = std::variant<Attach, Submit, Ack, Received, Detach>;
+// What it has not given back before of the payloads that came as BatchInArea, by the cursors of the
+// events, in any order: ringd may put others in their places.
+struct GivenBack {
+    std::vector<std::uint64_t> events;  // At least 1.
+};
+// More than there are places in an area: who has more to give back says it in parts.
+inline constexpr std::size_t kGivenBackMax = 8192;
+
+using ServiceFrame = std::variant<Attach, Submit, Ack, Received, Detach, GivenBack>;
 
 // ---------------------------------------------------------------- ringd → service
 
@@ -147,7 +156,18 @@ struct Event {
     std::variant<Transitional, View, Batch> what;
 };
 
-using RingFrame = std::variant<Attached, Refused, Taken, Event>;
+// The event of a Batch whose payload lies in ringd's area: memory that the service maps to read.
+// Its descriptor (a memfd sealed against a change of size and against others' writing) comes as
+// SCM_RIGHTS with this connection's bytes, before or with the first such frame. The bytes stay as
+// they are until the service gives them back, or the connection ends.
+struct BatchInArea {
+    Cursor cursor{};
+    Batch batch;  // Its payload does not count.
+    std::uint32_t offset = 0;
+    std::uint32_t payload_bytes = 0;
+};
+
+using RingFrame = std::variant<Attached, Refused, Taken, Event, BatchInArea>;
 
 // ---------------------------------------------------------------- codecs
 
@@ -168,6 +188,8 @@ enum class FrameError : std::uint8_t {
 // that it is never copied (zmtp::Connection::send takes both).
 [[nodiscard]] base::Buffer encode_header(const ServiceFrame& frame);
 [[nodiscard]] base::Buffer encode_header(const RingFrame& frame);
+// Whether the frame of a service begins as a GivenBack.
+[[nodiscard]] bool is_given_back(const base::Buffer& frame);
 // Header and payload in one, for tests and small frames.
 [[nodiscard]] base::Buffer encode(const ServiceFrame& frame);
 [[nodiscard]] base::Buffer encode(const RingFrame& frame);

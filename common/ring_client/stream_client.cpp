@@ -26,6 +26,9 @@ constexpr std::size_t kQueueBytesMax = std::size_t{64} << 20u;
 
 constexpr int kSendBufferBytes = 1 << 20;
 
+// Of ringd's area: said at once, else with whatever is to be written next.
+constexpr std::size_t kGivenBackBytesMin = std::size_t{512} << 10u;
+
 protocol::Incarnation fresh_incarnation() {
     std::uint64_t number = 0;
     while (number == 0) {
@@ -42,6 +45,7 @@ StreamClient::StreamClient(os::EventLoop& loop, Options options, Callbacks callb
     : loop_(loop),
       path_(std::move(options.path)),
       callbacks_(std::move(callbacks)),
+      takes_items_(options.takes_items),
       attachment_(options.resume ? Attachment(options.channel, *options.resume)
                                  : Attachment(options.channel, fresh_incarnation())) {}
 
@@ -65,7 +69,10 @@ void StreamClient::connect() {
         return disconnect(known.error().text());
     connection_ = std::make_unique<zmtp::Connection>(
         std::move(*socket), zmtp::Side::Connecting,
-        zmtp::Limits{.queue_bytes_max = kQueueBytesMax, .send_buffer_bytes = kSendBufferBytes});
+        zmtp::Limits{.queue_bytes_max = kQueueBytesMax,
+                     .features = takes_items_ ? protocol::kTakesItems : 0,
+                     .send_buffer_bytes = kSendBufferBytes,
+                     .takes_descriptor = takes_items_});
     auto added =
         loop_.add(connection_->fd(), EPOLLIN, [this](std::uint32_t events) { read(events); });
     if (!added) {
@@ -83,6 +90,7 @@ void StreamClient::disconnect(const std::string& reason) {
         loop_.remove(connection_->fd());
         connection_.reset();
     }
+    lent_.reset();
     retry_after_ =
         was_attached ? kRetryFirst : std::clamp(retry_after_ * 2, kRetryFirst, kRetryMax);
     connect_at_ = os::now() + retry_after_;
@@ -118,11 +126,24 @@ void StreamClient::write(const base::Buffer& head, const base::Buffer& body) {
 void StreamClient::flush() {
     if (!connection_) return;
     if (const auto credit = attachment_.give_credit()) write(*credit);
+    give_back();
     if (!connection_->wants_write()) return;
     if (!connection_->flush()) return disconnect("ringd closed the connection");
     // The descriptor is watched, so only memory can be missing; the next turn tries again.
     (void)loop_.change(connection_->fd(),
                        connection_->wants_write() ? EPOLLIN | EPOLLOUT : EPOLLIN);
+}
+
+void StreamClient::give_back() {
+    if (!lent_) return;
+    const bool is_due =
+        lent_->given_back_bytes() >= kGivenBackBytesMin || connection_->wants_write();
+    if (!is_due) return;
+    for (;;) {
+        const protocol::GivenBack given{.events = lent_->take_given_back(protocol::kGivenBackMax)};
+        if (given.events.empty()) return;
+        write(protocol::encode(protocol::ServiceFrame{given}));
+    }
 }
 
 // ---------------------------------------------------------------- what ringd says
@@ -151,6 +172,22 @@ void StreamClient::on(const protocol::Taken& taken) {
 void StreamClient::on(protocol::Event event) {
     attachment_.received(event);
     callbacks_.event(std::move(event));
+}
+
+void StreamClient::on(protocol::BatchInArea in_area) {
+    if (!lent_) {
+        auto memory = os::ForeignMemory::map(connection_->take_descriptor());
+        if (!memory) {
+            // We have no descriptor or memory left for it. Again, in frames.
+            takes_items_ = false;
+            return disconnect("cannot map ringd's memory");
+        }
+        lent_.emplace(*std::move(memory));
+    }
+    auto payload = lent_->payload_of(in_area);
+    if (!payload) return disconnect("ringd sent a place that is none");
+    in_area.batch.payload = *std::move(payload);
+    on(protocol::Event{.cursor = in_area.cursor, .what = std::move(in_area.batch)});
 }
 
 // ---------------------------------------------------------------- what the service says

@@ -10,6 +10,7 @@
 #include "common/base/instant.hpp"
 #include "common/os/event_loop.hpp"
 #include "common/ring_client/attachment.hpp"
+#include "common/ring_client/lent_items.hpp"
 #include "common/zmtp/connection.hpp"
 
 namespace ring {
@@ -20,6 +21,9 @@ class StreamClient {
         std::string path;     // ringd's socket.
         std::string channel;  // protocol::kChannelNameMax
         std::optional<ResumePoint> resume;
+        // Payloads of long batches stay in ringd's memory, which is not much: for who lets go of
+        // them soon. They may outlive the client.
+        bool takes_items = false;
     };
     // Called in turns of the loop; each may submit and acknowledge.
     struct Callbacks {
@@ -64,23 +68,29 @@ class StreamClient {
     [[nodiscard]] protocol::Incarnation incarnation() const { return attachment_.incarnation(); }
     [[nodiscard]] std::size_t outstanding_bytes() const { return attachment_.outstanding_bytes(); }
     [[nodiscard]] std::uint64_t reconnects() const { return reconnects_; }
+    // Of ringd's memory, in payloads that came over this connection and are held yet.
+    [[nodiscard]] std::size_t lent_bytes() const { return lent_ ? lent_->held_bytes() : 0; }
 
   private:
     void connect();
     void disconnect(const std::string& reason);
     void read(std::uint32_t events);
     void flush();
+    void give_back();
     void write(const base::Buffer& head, const base::Buffer& body = {});
     void on(const protocol::Attached& attached);
     void on(const protocol::Refused& refused);
     void on(const protocol::Taken& taken);
     void on(protocol::Event event);
+    void on(protocol::BatchInArea in_area);
 
     os::EventLoop& loop_;
     std::string path_;
     Callbacks callbacks_;
 
     std::unique_ptr<zmtp::Connection> connection_;
+    bool takes_items_;               // The next connection.
+    std::optional<LentItems> lent_;  // Of this one, once an item came so.
     std::optional<base::Instant> connect_at_;
     base::Duration retry_after_{};
     std::uint64_t reconnects_ = 0;

@@ -29,8 +29,8 @@ void Deliveries::add(zmtp::ServerConnectionId connection, std::uint32_t uid) {
 void Deliveries::remove(zmtp::ServerConnectionId connection) {
     const auto found = receivers_.find(connection);
     if (found == receivers_.end()) return;
-    const auto areas = areas_.find(found->second.uid);
-    if (found->second.area && --areas->second == 0) areas_.erase(areas);
+    const auto areas = areas_of_.find(found->second.uid);
+    if (found->second.area && --areas->second == 0) areas_of_.erase(areas);
     receivers_.erase(found);
 }
 
@@ -57,6 +57,17 @@ bool Deliveries::acknowledged(zmtp::ServerConnectionId by, std::uint64_t event) 
         receiver.waiting.pop_front();
     }
     return true;
+}
+
+std::vector<Deliveries::AreaStatus> Deliveries::areas() const {
+    std::vector<AreaStatus> areas;
+    for (const auto& [connection, receiver] : receivers_) {
+        if (!receiver.area) continue;
+        areas.push_back({.connection = connection,
+                         .bytes = receiver.area->taken_bytes(),
+                         .waiting_bytes = receiver.waiting_bytes});
+    }
+    return areas;
 }
 
 Deliveries::Sent Deliveries::send_now(zmtp::ServerConnectionId to, Receiver& receiver,
@@ -94,13 +105,13 @@ bool Deliveries::wait(Receiver& receiver, const api::CpgdFrame& frame) {
 void Deliveries::make_area(zmtp::ServerConnectionId to, Receiver& receiver) {
     if (receiver.is_refused) return;
     const bool is_bounded = receiver.uid != 0 && receiver.uid != ::geteuid();
-    const auto areas = areas_.find(receiver.uid);
-    if (is_bounded && areas != areas_.end() && areas->second >= kAreasOfUserMax) return;
+    const auto areas = areas_of_.find(receiver.uid);
+    if (is_bounded && areas != areas_of_.end() && areas->second >= kAreasOfUserMax) return;
     auto made = DeliveryArea::create();
     receiver.is_refused = !made;
     if (!made) return;
-    receiver.area = *std::move(made);
-    ++areas_[receiver.uid];
+    receiver.area.emplace(*std::move(made));
+    ++areas_of_[receiver.uid];
     server_.attach(to, receiver.area->take_descriptor());
 }
 

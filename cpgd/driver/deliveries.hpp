@@ -6,7 +6,8 @@
 #include <cstdint>
 #include <deque>
 #include <map>
-#include <memory>
+#include <optional>
+#include <vector>
 
 #include "common/protocol/cpg_api.hpp"
 #include "common/zmtp/server.hpp"
@@ -36,11 +37,19 @@ class Deliveries {
     // Any number. False: as above.
     [[nodiscard]] bool acknowledged(zmtp::ServerConnectionId by, std::uint64_t event);
 
+    // Of a connection with an area.
+    struct AreaStatus {
+        zmtp::ServerConnectionId connection{};
+        std::size_t bytes = 0;          // Not acknowledged, in the area.
+        std::size_t waiting_bytes = 0;  // For room there.
+    };
+    [[nodiscard]] std::vector<AreaStatus> areas() const;
+
   private:
     struct Receiver {
         std::uint32_t uid = 0;
         bool is_refused = false;  // An area could not be made.
-        std::unique_ptr<DeliveryArea> area;
+        std::optional<DeliveryArea> area;
         std::deque<protocol::cpg::CpgdFrame> waiting;
         std::size_t waiting_bytes = 0;
     };
@@ -55,7 +64,7 @@ class Deliveries {
     zmtp::Server& server_;
     std::size_t waiting_bytes_max_;
     std::map<zmtp::ServerConnectionId, Receiver> receivers_;
-    std::map<std::uint32_t, std::size_t> areas_;  // By uid.
+    std::map<std::uint32_t, std::size_t> areas_of_;  // By uid.
 };
 
 }  // namespace cpgd

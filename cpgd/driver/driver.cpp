@@ -110,7 +110,8 @@ void Driver::start_afresh(const char* reason) {
 void Driver::attach(const Options& options, const std::optional<ring::ResumePoint>& resume) {
     stream_ = std::make_unique<ring::StreamClient>(
         loop_,
-        ring::StreamClient::Options{.path = options.ring_path, .channel = "cpg", .resume = resume},
+        ring::StreamClient::Options{
+            .path = options.ring_path, .channel = "cpg", .resume = resume, .takes_items = true},
         ring::StreamClient::Callbacks{
             .attached = [this](const auto& attached,
                                auto incarnation) { on_attached(attached, incarnation); },
@@ -320,6 +321,18 @@ void Driver::on_closed(zmtp::ServerConnectionId id) {
     peers_.erase(peer);
     step(cpg::ClientGone{.connection = of(id)});
     processes_.watch(process);
+}
+
+AreasStatus Driver::areas() const {
+    AreasStatus status{.from_ringd_bytes = stream_->lent_bytes(), .to_clients = {}};
+    for (const Deliveries::AreaStatus& area : deliveries_->areas()) {
+        const auto peer = peers_.find(area.connection);
+        if (peer == peers_.end()) continue;
+        status.to_clients.push_back({.kernel_pid = peer->second.pid,
+                                     .bytes = area.bytes,
+                                     .waiting_bytes = area.waiting_bytes});
+    }
+    return status;
 }
 
 // ---------------------------------------------------------------- the channel

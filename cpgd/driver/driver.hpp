@@ -25,6 +25,7 @@
 #include "cpgd/core/snapshot_schedule.hpp"
 #include "cpgd/driver/deliveries.hpp"
 #include "cpgd/driver/process_watch.hpp"
+#include "cpgd/driver/status_json.hpp"
 
 namespace cpgd {
 
@@ -56,6 +57,7 @@ class Driver {
     void store_snapshot(bool is_last = false);
 
     [[nodiscard]] cpg::Status status() const { return core_.status(); }
+    [[nodiscard]] AreasStatus areas() const;
     [[nodiscard]] session::Access& access() { return access_; }
 
   private:

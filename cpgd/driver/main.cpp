@@ -79,7 +79,11 @@ std::optional<os::SnapshotFile> Program::open_snapshots() {
 }
 
 void Program::serve_status() {
-    status_->on_get("status", [this] { return cpgd::status_json(driver_->status()); });
+    status_->on_get("status", [this] {
+        auto json = cpgd::status_json(driver_->status());
+        json["areas"] = cpgd::areas_json(driver_->areas());
+        return json;
+    });
     status_->on_get("counters",
                     [this] { return cpgd::status_json(driver_->status())["counters"]; });
     reload_ = std::make_unique<daemon_start::Reload>(

@@ -78,6 +78,16 @@ std::string printable(const std::string& name) {
     return text;
 }
 
+json areas_json(const AreasStatus& status) {
+    json clients = json::array();
+    for (const AreasStatus::Client& client : status.to_clients) {
+        clients.push_back({{"kernel_pid", client.kernel_pid},
+                           {"bytes", client.bytes},
+                           {"waiting_bytes", client.waiting_bytes}});
+    }
+    return {{"from_ringd_bytes", status.from_ringd_bytes}, {"to_clients", std::move(clients)}};
+}
+
 json status_json(const cpg::Status& status) {
     json groups = json::array();
     for (const auto& group : status.groups) {

@@ -42,6 +42,9 @@ void Switch::frame(Instant now, ConnectionId connection, const base::Buffer& fra
         on_frame(now, connection, *life, *ack);
     } else if (const auto* received = std::get_if<protocol::Received>(&*decoded)) {
         on_frame(now, connection, *life, *received);
+    } else if (std::holds_alternative<protocol::GivenBack>(*decoded)) {
+        closed(now, connection);
+        refuse(connection, false, "gave back what it did not get");
     } else {
         end(*life, "");
     }

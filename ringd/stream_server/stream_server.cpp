@@ -42,16 +42,12 @@ os::Result<std::unique_ptr<StreamServer>> StreamServer::create(os::EventLoop& lo
     StreamServer* self = made.get();
     // The Switch bounds what it sends and does not expect a frame to be refused.
     const zmtp::Limits limits{.queue_bytes_max = self->options_.config.retention_bytes_hard * 2,
+                              .features = protocol::kTakesItems,
                               .send_buffer_bytes = kSendBufferBytes};
     auto server = zmtp::Server::create(
         loop, std::move(listener), limits,
         {.connected = [self](auto id, const auto& peer) { return self->connected(id, peer); },
-         .message =
-             [self](auto id, base::Buffer frame) {
-                 const base::Instant now = os::now();
-                 self->note(now, resume::ServiceFrame{.from = switch_id(id), .frame = frame});
-                 self->switch_.frame(now, switch_id(id), frame);
-             },
+         .message = [self](auto id, base::Buffer frame) { self->on_message(id, frame); },
          .closed =
              [self](auto id, const std::string& reason) {
                  self->log_.debug("service connection ended", {{"REASON", reason}});
@@ -64,6 +60,7 @@ os::Result<std::unique_ptr<StreamServer>> StreamServer::create(os::EventLoop& lo
              }});
     if (!server) return base::fail(server.error());
     made->server_ = std::move(*server);
+    made->loans_ = std::make_unique<ItemLoans>(*made->server_, made->item_memory_);
     return made;
 }
 
@@ -86,11 +83,29 @@ bool StreamServer::connected(zmtp::ServerConnectionId, const zmtp::PeerCredentia
     return false;
 }
 
+void StreamServer::on_message(zmtp::ServerConnectionId id, const base::Buffer& frame) {
+    if ((server_->peer_features(id) & protocol::kTakesItems) != 0) loans_->add(id);
+    if (is_about_loans(id, frame)) return;
+    const base::Instant now = os::now();
+    note(now, resume::ServiceFrame{.from = switch_id(id), .frame = frame});
+    switch_.frame(now, switch_id(id), frame);
+}
+
+// That is between the connection and us, and nothing for the next process.
+bool StreamServer::is_about_loans(zmtp::ServerConnectionId id, const base::Buffer& frame) {
+    if (!protocol::is_given_back(frame) || !loans_->has(id)) return false;
+    const auto decoded = protocol::decode_service_frame(frame);
+    if (!decoded) return false;
+    loans_->given_back(id, std::get<protocol::GivenBack>(*decoded));
+    return true;
+}
+
 void StreamServer::note(base::Instant now, const resume::Input::What& what) {
     if (recorder_ != nullptr) recorder_->note(now, what);
 }
 
 void StreamServer::closed(ConnectionId connection) {
+    loans_->remove(server_id(connection));
     const base::Instant now = os::now();
     note(now, resume::ServiceClosed{.connection = connection});
     switch_.closed(now, connection);
@@ -128,6 +143,7 @@ void StreamServer::send_outputs() {
     for (const Output& output : outputs_) {
         std::visit(Overloaded{[&](const SendFrame& frame) { send(frame); },
                               [&](const CloseConnection& close) {
+                                  loans_->remove(server_id(close.connection));
                                   server_->close(server_id(close.connection));
                               }},
                    output);
@@ -144,8 +160,9 @@ void StreamServer::send(const SendFrame& frame) {
         closed(frame.to);
         return;
     }
-    // Not taken: the connection is going, and closed() will tell.
-    (void)server_->send(to, frame.head, frame.body);
+    // Not taken: the connection is going, and closed() will tell. An observer gives nothing back.
+    const auto lent = frame.is_bounded ? std::nullopt : loans_->lend(to, frame.head, frame.body);
+    (void)(lent ? server_->send(to, *lent) : server_->send(to, frame.head, frame.body));
 }
 
 }  // namespace stream

@@ -12,6 +12,8 @@
 #include "common/zmtp/server.hpp"
 #include "ringd/resume/recorder.hpp"
 #include "ringd/stream/switch.hpp"
+#include "ringd/stream_server/item_loans.hpp"
+#include "ringd/stream_server/item_memory.hpp"
 
 namespace stream {
 
@@ -50,12 +52,21 @@ class StreamServer {
     // Other limits from now on (reload).
     void set_limits(const SwitchLimits& limits) { switch_.set_limits(limits); }
 
+    // Where items are to be put together that come to deliver().
+    [[nodiscard]] base::Memory& item_memory() { return item_memory_; }
+
+    // Of that memory, with services that have not given it back.
+    [[nodiscard]] std::size_t lent_bytes() const { return loans_->lent_bytes(); }
+    [[nodiscard]] std::size_t item_memory_bytes() const { return item_memory_.taken_bytes(); }
+
     [[nodiscard]] Status status() const { return switch_.status(); }
     [[nodiscard]] const Switch& core() const { return switch_; }
 
   private:
     StreamServer(os::EventLoop& loop, Options options, logging::Log& log);
     bool connected(zmtp::ServerConnectionId id, const zmtp::PeerCredentials& peer);
+    void on_message(zmtp::ServerConnectionId id, const base::Buffer& frame);
+    bool is_about_loans(zmtp::ServerConnectionId id, const base::Buffer& frame);
     void note(base::Instant now, const resume::Input::What& what);
     void closed(ConnectionId connection);
     void carry_out();
@@ -66,7 +77,9 @@ class StreamServer {
     logging::Log& log_;
     logging::RateLimit refusals_;
     Switch switch_;
+    ItemMemory item_memory_;
     std::unique_ptr<zmtp::Server> server_;
+    std::unique_ptr<ItemLoans> loans_;  // By server_.
     resume::Recorder* recorder_ = nullptr;
     std::vector<Output> outputs_;
 };

@@ -75,6 +75,7 @@ struct Core {
     RingStats stats{};
     std::optional<GatherReason> last_gather{};
     Trace trace{};
+    base::Memory* item_memory = nullptr;  // As in Delivery::Into.
 
     // But for what it only tells people, and for what the node is configured to be.
     template <class A>
@@ -94,6 +95,10 @@ struct Context {
     void trace(TraceEntry::What what, base::RingId ring = {}, std::uint64_t a = 0,
                std::uint64_t b = 0, base::NodeId peer = {}) {
         core.trace.add({.what = what, .at = core.now, .peer = peer, .ring = ring, .a = a, .b = b});
+    }
+
+    [[nodiscard]] Delivery::Into deliveries() const {
+        return {.actions = actions, .memory = core.item_memory};
     }
 
     // A packet, or its parts if it is larger than the paths carry.

@@ -14,8 +14,9 @@ constexpr std::size_t kFragmentsReservedMax = 256;
 
 }  // namespace
 
-base::Buffer Delivery::Partial::joined() const {
-    base::MutableBuffer whole(bytes);
+base::Buffer Delivery::Partial::joined(base::Memory* memory) const {
+    base::MutableBuffer whole =
+        memory == nullptr ? base::MutableBuffer(bytes) : memory->allocate(bytes);
     std::size_t at = 0;
     for (const base::Buffer& fragment : fragments) {
         std::memcpy(whole.data() + at, fragment.data(), fragment.size());
@@ -25,16 +26,16 @@ base::Buffer Delivery::Partial::joined() const {
     return std::move(whole).freeze();
 }
 
-void Delivery::deliver(const MessageStore& store, Seq safe_line, std::vector<Action>& actions) {
+void Delivery::deliver(const MessageStore& store, Seq safe_line, const Into& into) {
     while (delivered_ < store.aru()) {
         const MessageStore::Message* message = store.find(next(delivered_));
         INVARIANT(message != nullptr);
-        if (!deliver_packet(next(delivered_), *message, safe_line, actions)) return;
+        if (!deliver_packet(next(delivered_), *message, safe_line, into)) return;
     }
 }
 
 void Delivery::deliver_transitional(const MessageStore& store, Seq high, const NodeSet& senders,
-                                    std::vector<Action>& actions) {
+                                    const Into& into) {
     bool gap_seen = false;
     for (Seq seq = next(delivered_); seq <= high; seq = next(seq)) {
         const MessageStore::Message* message = store.find(seq);
@@ -45,19 +46,19 @@ void Delivery::deliver_transitional(const MessageStore& store, Seq high, const N
         }
         if (gap_seen && !senders.contains(message->sender)) continue;
         // Every member of the transitional configuration holds it: that is all safe can mean here.
-        const bool whole = deliver_packet(seq, *message, seq, actions);
+        const bool whole = deliver_packet(seq, *message, seq, into);
         INVARIANT(whole);
     }
 }
 
 bool Delivery::deliver_packet(Seq seq, const MessageStore::Message& message, Seq safe_line,
-                              std::vector<Action>& actions) {
+                              const Into& into) {
     ChunkReader reader(message.packet.bytes(), chunks_done_);
     while (const auto chunk = reader.next()) {
         const bool is_safe = chunk->last && chunk->guarantee == Guarantee::Safe;
         if (is_safe) last_safe_ = seq;
         if (is_safe && seq > safe_line) return false;
-        deliver_chunk(seq, message, *chunk, actions);
+        deliver_chunk(seq, message, *chunk, into);
         ++chunks_done_;
     }
     delivered_ = seq;
@@ -67,7 +68,7 @@ bool Delivery::deliver_packet(Seq seq, const MessageStore::Message& message, Seq
 }
 
 void Delivery::deliver_chunk(Seq seq, const MessageStore::Message& message, const Chunk& chunk,
-                             std::vector<Action>& actions) {
+                             const Into& into) {
     Deliver item{.ring = ring_,
                  .seq = seq,
                  .index = items_completed_,
@@ -78,7 +79,7 @@ void Delivery::deliver_chunk(Seq seq, const MessageStore::Message& message, cons
         partials_.erase(message.sender);
         item.payload = message.packet.slice(chunk.offset, chunk.length);
         ++items_completed_;
-        actions.emplace_back(std::move(item));
+        into.actions.emplace_back(std::move(item));
         return;
     }
 
@@ -104,9 +105,9 @@ void Delivery::deliver_chunk(Seq seq, const MessageStore::Message& message, cons
     if (!chunk.last) return;
 
     if (partial.bytes == chunk.item_bytes) {
-        item.payload = partial.joined();
+        item.payload = partial.joined(into.memory);
         ++items_completed_;
-        actions.emplace_back(std::move(item));
+        into.actions.emplace_back(std::move(item));
     }
     partials_.erase(known);
 }

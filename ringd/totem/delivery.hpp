@@ -7,6 +7,7 @@
 #include <map>
 #include <vector>
 
+#include "common/base/memory.hpp"
 #include "ringd/totem/actions.hpp"
 #include "ringd/totem/data_packet.hpp"
 #include "ringd/totem/message_store.hpp"
@@ -18,15 +19,22 @@ class Delivery {
   public:
     explicit Delivery(base::RingId ring) : ring_(ring) {}
 
+    // Where Deliver actions are appended, and in what memory items are put together: null is the
+    // heap.
+    struct Into {
+        std::vector<Action>& actions;
+        base::Memory* memory = nullptr;
+    };
+
     // Delivers in the regular configuration: all that lies before the first gap and before the
-    // first safe item above `safe_line`. Appends Deliver actions.
-    void deliver(const MessageStore& store, Seq safe_line, std::vector<Action>& actions);
+    // first safe item above `safe_line`.
+    void deliver(const MessageStore& store, Seq safe_line, const Into& into);
 
     // Delivers in the transitional configuration: all messages up to `high`, of which each that
     // some member of it holds is here. After the first gap only what came from `senders`, who did
     // not hold what is missing either: what others sent may follow from it, in causal order.
     void deliver_transitional(const MessageStore& store, Seq high, const NodeSet& senders,
-                              std::vector<Action>& actions);
+                              const Into& into);
 
     // All up to here was delivered; what follows may be partly.
     [[nodiscard]] Seq delivered() const { return delivered_; }
@@ -45,7 +53,7 @@ class Delivery {
         std::size_t bytes = 0;  // Of the fragments.
         std::vector<base::Buffer> fragments{};
 
-        [[nodiscard]] base::Buffer joined() const;
+        [[nodiscard]] base::Buffer joined(base::Memory* memory) const;
         template <class A>
         void archive(A& a) {
             a(item_bytes, fragments);
@@ -58,9 +66,9 @@ class Delivery {
 
     // Gives false when a safe item stops it.
     bool deliver_packet(Seq seq, const MessageStore::Message& message, Seq safe_line,
-                        std::vector<Action>& actions);
+                        const Into& into);
     void deliver_chunk(Seq seq, const MessageStore::Message& message, const Chunk& chunk,
-                       std::vector<Action>& actions);
+                       const Into& into);
 
     base::RingId ring_;
     Seq delivered_{};

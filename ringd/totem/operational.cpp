@@ -128,14 +128,14 @@ Operational install(Context& context, Configuration next_ring, const RecoveryPla
     const base::RingId previous = core.installed ? core.installed->ring : base::RingId{};
     if (core.installed) {
         Configuration& old = *core.installed;
-        old.delivery.deliver(old.store, plan.safe_line, context.actions);
+        old.delivery.deliver(old.store, plan.safe_line, context.deliveries());
         context.actions.emplace_back(
             InstallConfiguration{.kind = InstallConfiguration::Kind::Transitional,
                                  .ring = next_ring.ring,
                                  .previous = previous,
                                  .members = plan.transitional.nodes()});
         old.delivery.deliver_transitional(old.store, plan.together.high, plan.delivered_with,
-                                          context.actions);
+                                          context.deliveries());
     }
     core.queue.restart_item();
     context.actions.emplace_back(InstallConfiguration{.kind = InstallConfiguration::Kind::Regular,
@@ -260,7 +260,7 @@ Next on_data(Context& context, Operational& state, DataPacket data) {
         context.drop(DropCause::Duplicate);
         return std::nullopt;
     }
-    ring.delivery.deliver(ring.store, ring.safe_line, context.actions);
+    ring.delivery.deliver(ring.store, ring.safe_line, context.deliveries());
     return std::nullopt;
 }
 

@@ -38,6 +38,10 @@ class Ring {
     // What the driver has to know first: the actions that it had carried out.
     void tell_paths(std::vector<Action>& actions) const;
 
+    // In what memory items are put together that came in fragments. It outlives the steps, also
+    // those of copies.
+    void put_items_into(base::Memory& memory) { core_.item_memory = &memory; }
+
     // Appends to `actions`. `now` never goes back. A malformed packet changes nothing but a
     // counter.
     void step(Instant now, const Event& event, std::vector<Action>& actions);

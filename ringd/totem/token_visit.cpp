@@ -311,7 +311,7 @@ void visit(Context& context, Operational& state, Token token) {
     }
     send_fresh(context, split, visit.fresh.end());
 
-    ring.delivery.deliver(ring.store, ring.safe_line, context.actions);
+    ring.delivery.deliver(ring.store, ring.safe_line, context.deliveries());
     release_stable(core);
     // Nobody brings the token back to a ring of one: what did not fit this visit goes with another.
     if (members == 1 && !visit.fresh.empty() && !core.queue.empty()) {

@@ -12,6 +12,7 @@
 #include <variant>
 #include <vector>
 
+#include "common/os/shared_memory.hpp"
 #include "common/protocol/cpg_api.hpp"
 #include "libclient/src/base/dispatch.hpp"
 #include "libclient/src/cpg/reassembly.hpp"
@@ -21,7 +22,6 @@
 #include "libclient/src/ipc/lasting_fd.hpp"
 #include "libclient/src/ipc/outbox.hpp"
 #include "libclient/src/ipc/send_window.hpp"
-#include "libclient/src/ipc/shared_area.hpp"
 
 namespace client {
 
@@ -174,8 +174,8 @@ class CpgSession {
 
     std::mutex events_mutex_;
     EventStream events_;
-    std::optional<SharedArea> area_;  // Of this connection, once a message came through it.
-    bool takes_area_ = true;          // The next connection.
+    std::optional<os::ForeignMemory> area_;  // Of this connection, once a message came through it.
+    bool takes_area_ = true;                 // The next connection.
     RunReader run_;
     base::Buffer run_frame_;  // Of run_ when it has come whole.
     Reassembly reassembly_;

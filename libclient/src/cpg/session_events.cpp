@@ -124,7 +124,7 @@ cs_error_t CpgSession::count_event(std::uint64_t event) {
 }
 
 cs_error_t CpgSession::take_from_area(CpgEvent& event, const cpg::DeliveredInArea& taken) {
-    if (!area_) area_ = SharedArea::map(events_.take_descriptor());
+    if (!area_) area_ = os::ForeignMemory::map(events_.take_descriptor());
     if (!area_) {
         // We have no descriptor or memory left for it. Again, in frames, on another connection.
         takes_area_ = false;

@@ -185,7 +185,7 @@ void OneNodeCpgd::on_frame(int fd, const cpg::ClientFrame& frame) {
         acknowledged_ = ack->event;
         std::erase_if(session.unacknowledged,
                       [&](const auto& event) { return event.first <= ack->event; });
-        if (const auto& area = peers_.at(fd).area) area->release(ack->event);
+        if (auto& area = peers_.at(fd).area) area->release(ack->event);
     } else if (const auto* asked = std::get_if<cpg::Join>(&frame)) {
         if (asked->request != session.last_request) return join(session, *asked);
         INVARIANT(peers_.at(fd).connection->send(session.last_reply));
@@ -266,7 +266,7 @@ void OneNodeCpgd::events_here(int fd, const cpg::EventsHere& here) {
     if (settings_.has_areas && (peer.connection->peer_features() & cpg::kTakesArea) != 0) {
         auto area = cpgd::DeliveryArea::create();
         INVARIANT(area);
-        peer.area = *std::move(area);
+        peer.area.emplace(*std::move(area));
         peer.connection->attach(peer.area->take_descriptor());
     }
     found->second.events = fd;

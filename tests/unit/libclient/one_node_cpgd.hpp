@@ -66,7 +66,7 @@ class OneNodeCpgd {
         std::unique_ptr<zmtp::Connection> connection;
         std::uint64_t session = 0;  // 0: it has not said.
         bool is_events = false;
-        std::unique_ptr<cpgd::DeliveryArea> area;
+        std::optional<cpgd::DeliveryArea> area;
     };
     struct Session {
         int control = -1;

@@ -44,6 +44,7 @@ std::vector<ServiceFrame> service_frames() {
         Ack{.applied = Cursor{5}},
         Received{.event = Cursor{6}},
         Detach{},
+        GivenBack{.events = {3, 1, UINT64_MAX}},
     };
 }
 
@@ -76,6 +77,12 @@ std::vector<RingFrame> ring_frames() {
                             .sender = two,
                             .number = 6,
                             .payload = bytes_of("payload")}},
+        BatchInArea{
+            .cursor = Cursor{4},
+            .batch =
+                {.ring = kRing, .seq = 101, .index = 0, .sender = two, .number = 7, .payload = {}},
+            .offset = 1024,
+            .payload_bytes = 5000},
     };
 }
 

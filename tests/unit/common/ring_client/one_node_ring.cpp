@@ -1,5 +1,7 @@
 #include "tests/unit/common/ring_client/one_node_ring.hpp"
 
+#include <algorithm>
+
 #include "common/base/invariant.hpp"
 #include "common/os/clock.hpp"
 #include "common/zmtp/listener.hpp"
@@ -38,6 +40,13 @@ void OneNodeRing::turn() {
     INVARIANT(loop_.turn(std::chrono::milliseconds(1)).has_value());
 }
 
+// Where ringd puts together what came in fragments.
+base::Buffer OneNodeRing::put_together(const base::Buffer& item) {
+    base::MutableBuffer whole = server_->item_memory().allocate(item.size());
+    std::ranges::copy(item.bytes(), whole.data());
+    return std::move(whole).freeze();
+}
+
 // A ring of one: what is submitted has its place when the token comes round, at once.
 void OneNodeRing::order() {
     while (!holds_) {
@@ -50,7 +59,7 @@ void OneNodeRing::order() {
                                          .index = 0,
                                          .sender = kSelf,
                                          .guarantee = submitted.guarantee,
-                                         .payload = std::move(submitted.payload)});
+                                         .payload = put_together(submitted.payload)});
             server_->taken({.number = submitted.number});
         }
     }

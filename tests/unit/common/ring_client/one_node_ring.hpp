@@ -29,9 +29,12 @@ class OneNodeRing {
     void hold(bool holds) { holds_ = holds; }
 
     [[nodiscard]] stream::Status status() const { return server_->status(); }
+    // Of ringd's area, with services that take items.
+    [[nodiscard]] std::size_t lent_bytes() const { return server_->lent_bytes(); }
 
   private:
     void order();
+    base::Buffer put_together(const base::Buffer& item);
 
     os::EventLoop loop_;
     logging::Log log_;

@@ -4,9 +4,9 @@
 
 #include "common/base/invariant.hpp"
 
-Service::Service(const std::string& path, std::optional<ring::ResumePoint> resume)
+Service::Service(const std::string& path, std::optional<ring::ResumePoint> resume, bool takes_items)
     : loop(*os::EventLoop::create()),
-      client(loop, {.path = path, .channel = "cpg", .resume = resume},
+      client(loop, {.path = path, .channel = "cpg", .resume = resume, .takes_items = takes_items},
              {.attached =
                   [this](const protocol::Attached& what, protocol::Incarnation) {
                       if (!what.resumed) events.clear();

@@ -9,7 +9,8 @@
 #include "common/ring_client/stream_client.hpp"
 
 struct Service {
-    explicit Service(const std::string& path, std::optional<ring::ResumePoint> resume = {});
+    explicit Service(const std::string& path, std::optional<ring::ResumePoint> resume = {},
+                     bool takes_items = false);
 
     void turn();
     // Submits the next number, if there is room.

@@ -114,30 +114,6 @@ TEST_CASE("long messages lie in the area, short ones in their frames") {
     CHECK(::munmap(memory, cpgd::DeliveryArea::kBytes) == 0);
 }
 
-TEST_CASE("who has the descriptor can read, and nothing else") {
-    Link link;
-    link.deliveries.add(link.ids.front(), 1'000);
-    CHECK(link.send(1, pattern(70'000)));
-    link.hear(1);
-    const os::UniqueFd file = link.client.take_descriptor();
-    const int fd = file.get();
-    REQUIRE(fd >= 0);
-    CHECK(::ftruncate(fd, 0) != 0);
-    CHECK(::ftruncate(fd, 2 * static_cast<off_t>(cpgd::DeliveryArea::kBytes)) != 0);
-    CHECK(::pwrite(fd, "x", 1, 0) != 1);
-    CHECK(::mmap(nullptr, 4'096, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0) == MAP_FAILED);
-    CHECK(::fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 0, 65'536) != 0);
-    CHECK(::fcntl(fd, F_ADD_SEALS, F_SEAL_WRITE) != 0);
-    // Opened anew it is the same file.
-    const std::string again = "/proc/self/fd/" + std::to_string(fd);
-    const os::UniqueFd writable(::open(again.c_str(), O_RDWR | O_CLOEXEC));
-    CHECK((!writable.is_open() || ::pwrite(writable.get(), "x", 1, 0) != 1));
-    // And cpgd goes on.
-    CHECK(link.deliveries.acknowledged(link.ids.front(), 1));
-    CHECK(link.send(2, pattern(70'000)));
-    link.hear(2);
-}
-
 TEST_CASE("what finds no room waits in order until the client acknowledges") {
     Link link;
     link.deliveries.add(link.ids.front(), 1'000);

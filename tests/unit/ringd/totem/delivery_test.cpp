@@ -67,7 +67,7 @@ TEST_CASE("items of all sizes come out as they went in") {
 
     Delivery delivery(kRing);
     std::vector<Action> out;
-    delivery.deliver(store, Seq{}, out);
+    delivery.deliver(store, Seq{}, {out});
     CHECK(sizes(out) == in);
     for (std::size_t i = 0; i < out.size(); ++i) {
         const auto& deliver = std::get<Deliver>(out[i]);
@@ -87,13 +87,35 @@ TEST_CASE("small items share a packet and are delivered without a copy") {
     CHECK(store.high() == Seq{1});
     Delivery delivery(kRing);
     std::vector<Action> out;
-    delivery.deliver(store, Seq{}, out);
+    delivery.deliver(store, Seq{}, {out});
     REQUIRE(out.size() == 10);
     const auto& last = std::get<Deliver>(out.back());
     CHECK(last.index == 9);
     const base::Buffer& packet = store.find(Seq{1})->packet;
     CHECK(last.payload.data() > packet.data());
     CHECK(last.payload.data() < packet.data() + packet.size());
+}
+
+TEST_CASE("what came in fragments is put together in the memory that is given") {
+    struct Counting final : base::Memory {
+        base::MutableBuffer allocate(std::size_t bytes) override {
+            asked.push_back(bytes);
+            return base::MutableBuffer(bytes);
+        }
+        std::vector<std::size_t> asked;
+    };
+    totem::SendQueue queue;
+    MessageStore store;
+    queue.push(item(1, 3000));
+    queue.push(item(2, 10));
+    queue.push(item(3, 70000));
+    pack_all(queue, store, Seq{1}, NodeId{1});
+    Delivery delivery(kRing);
+    Counting memory;
+    std::vector<Action> out;
+    delivery.deliver(store, Seq{}, {.actions = out, .memory = &memory});
+    CHECK(sizes(out) == std::vector<std::size_t>{3000, 10, 70000});
+    CHECK(memory.asked == std::vector<std::size_t>{3000, 70000});
 }
 
 TEST_CASE("packets of one visit lie side by side, each as it was kept") {
@@ -128,7 +150,7 @@ TEST_CASE("an urgent item overtakes, but not into the middle of another") {
     pack_all(queue, store, Seq{2}, NodeId{1});
     Delivery delivery(kRing);
     std::vector<Action> out;
-    delivery.deliver(store, Seq{}, out);
+    delivery.deliver(store, Seq{}, {out});
     CHECK(sizes(out) == std::vector<std::size_t>{2000, 30, 20});
     CHECK(queue.taken() == 3);
 }
@@ -160,10 +182,10 @@ TEST_CASE("a safe item that is not stable holds up all that follow") {
 
     Delivery delivery(kRing);
     std::vector<Action> out;
-    delivery.deliver(store, Seq{0}, out);
+    delivery.deliver(store, Seq{0}, {out});
     CHECK(sizes(out) == std::vector<std::size_t>{10});
     CHECK(delivery.delivered() == Seq{0});
-    delivery.deliver(store, Seq{1}, out);
+    delivery.deliver(store, Seq{1}, {out});
     CHECK(sizes(out) == std::vector<std::size_t>{10, 20, 30, 40});
     CHECK(std::get<Deliver>(out[1]).index == 1);
 }
@@ -180,9 +202,9 @@ TEST_CASE("after the first gap only members of the transitional configuration ar
     put(4, 2, 4);
     Delivery delivery(kRing);
     std::vector<Action> out;
-    delivery.deliver(store, Seq{0}, out);
+    delivery.deliver(store, Seq{0}, {out});
     CHECK(out.empty());
-    delivery.deliver_transitional(store, Seq{4}, {NodeId{1}, NodeId{2}}, out);
+    delivery.deliver_transitional(store, Seq{4}, {NodeId{1}, NodeId{2}}, {out});
     CHECK(sizes(out) == std::vector<std::size_t>{1, 4});
 }
 
@@ -197,8 +219,8 @@ TEST_CASE("an item cut off by a gap is not delivered in part") {
     CHECK(store.insert(Seq{3}, NodeId{2}, whole.find(Seq{3})->packet));
     Delivery delivery(kRing);
     std::vector<Action> out;
-    delivery.deliver(store, Seq{0}, out);
-    delivery.deliver_transitional(store, Seq{3}, {NodeId{2}}, out);
+    delivery.deliver(store, Seq{0}, {out});
+    delivery.deliver_transitional(store, Seq{3}, {NodeId{2}}, {out});
     CHECK(out.empty());
 }
 
@@ -215,6 +237,6 @@ TEST_CASE("an item that was sent in part goes out whole in the next ring") {
     pack_all(queue, store, Seq{1}, NodeId{1});
     Delivery delivery(kRing);
     std::vector<Action> out;
-    delivery.deliver(store, Seq{0}, out);
+    delivery.deliver(store, Seq{0}, {out});
     CHECK(sizes(out) == std::vector<std::size_t>{1500});
 }
