@@ -2,6 +2,7 @@
 
 #include <systemd/sd-daemon.h>
 
+#include <algorithm>
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -52,9 +53,14 @@ void forget_descriptor(const std::string& name) {
     tell("FDSTOREREMOVE=1\nFDNAME=" + name);
 }
 
-void keep_connection(const std::string& name, int fd) {
+void keep_connections(const std::string& name, std::span<const int> connections) {
     const std::string state = "FDSTORE=1\nFDNAME=" + name;
-    (void)::sd_pid_notify_with_fds(0, 0, state.c_str(), &fd, 1);
+    while (!connections.empty()) {
+        const std::size_t count = std::min(connections.size(), kDescriptorsAMessageMax);
+        (void)::sd_pid_notify_with_fds(0, 0, state.c_str(), connections.data(),
+                                       static_cast<unsigned>(count));
+        connections = connections.subspan(count);
+    }
 }
 
 void feed_watchdog(EventLoop& loop) {

@@ -2,6 +2,8 @@
 // of it does nothing.
 #pragma once
 
+#include <cstddef>
+#include <span>
 #include <string>
 
 #include "common/os/event_loop.hpp"
@@ -27,9 +29,12 @@ void ask_real_time(bool is_wanted);
 Result<void> store_descriptor(const std::string& name, int fd);
 void forget_descriptor(const std::string& name);
 
-// As store_descriptor, beside others of the same name, until its peer hangs up. The manager's limit
-// may be reached, and nobody may keep any: then it ends with us.
-void keep_connection(const std::string& name, int fd);
+// So many come with one message to `haloctl node`; one with more is passed over.
+inline constexpr std::size_t kDescriptorsAMessageMax = 16;
+
+// As store_descriptor, beside others of the same name, each until its peer hangs up. The manager's
+// limit may be reached, and nobody may keep any: then they end with us.
+void keep_connections(const std::string& name, std::span<const int> connections);
 
 // Tells the manager that the loop still turns, twice in the time it allows. A loop that hangs, or
 // turns without reaching its end, is killed and restarted. Does nothing when no watchdog is asked

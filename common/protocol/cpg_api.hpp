@@ -13,6 +13,7 @@
 // Each side says in its READY (zmtp::Limits::features) whether it takes runs of messages; to who
 // does not (an older build, a program on libzmq) each message goes in a frame of its own. So with
 // areas: a client that takes one gets the long messages of its events connection through memory.
+// So with Keep: who opens a session for one question costs the service manager nothing.
 #pragma once
 
 #include <cstdint>
@@ -33,6 +34,7 @@ namespace protocol::cpg {
 inline constexpr std::uint16_t kCpgApiVersion = 1;
 inline constexpr std::uint32_t kTakesRuns = 1;     // A feature: McastRun or DeliveredRun.
 inline constexpr std::uint32_t kTakesArea = 2;     // A feature: DeliveredInArea.
+inline constexpr std::uint32_t kKeptIfAsked = 4;   // A feature: Keep.
 inline constexpr std::size_t kGroupNameMax = 128;  // Bytes, any value, counted; 0 is allowed.
 // A longer message travels in parts of this size, put together again by the receiving library.
 inline constexpr std::size_t kPartBytesMax = std::size_t{1} << 20u;
@@ -142,8 +144,15 @@ struct Goodbye {
     std::uint32_t request = 0;
 };
 
+// The descriptor goes to the application, which must not see it hang up when cpgd dies: answered
+// when the service manager keeps the session's connections. Any other request has that effect too.
+// From a client without kKeptIfAsked they are kept before the first frame is answered.
+struct Keep {
+    std::uint32_t request = 0;
+};
+
 using ClientFrame = std::variant<Hello, EventsHere, Join, Leave, MembershipGet, GroupsGet, Mcast,
-                                 McastRun, EventAck, Goodbye>;
+                                 McastRun, EventAck, Goodbye, Keep>;
 
 // ---------------------------------------------------------------- cpgd → client
 

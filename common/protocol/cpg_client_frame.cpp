@@ -109,6 +109,8 @@ ClientFrame read_frame(FrameReader& reader, FrameType type) {
             return EventAck{.event = reader.read<std::uint64_t>()};
         case FrameType::Goodbye:
             return Goodbye{.request = reader.read<std::uint32_t>()};
+        case FrameType::Keep:
+            return Keep{.request = reader.read<std::uint32_t>()};
         default:  // What cpgd sends, and what nobody sends.
             reader.refuse(FrameError::UnknownType);
             return Goodbye{};
@@ -182,6 +184,11 @@ void write(FrameWriter& writer, const EventAck& ack) {
 void write(FrameWriter& writer, const Goodbye& goodbye) {
     write_start(writer, FrameType::Goodbye);
     writer.write(goodbye.request);
+}
+
+void write(FrameWriter& writer, const Keep& keep) {
+    write_start(writer, FrameType::Keep);
+    writer.write(keep.request);
 }
 
 }  // namespace

@@ -22,6 +22,7 @@ enum class FrameType : std::uint8_t {
     Goodbye = 0x08,
     EventsHere = 0x09,
     McastRun = 0x0a,
+    Keep = 0x0b,
 
     Welcome = 0x81,
     Refused = 0x82,

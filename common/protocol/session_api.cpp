@@ -11,6 +11,7 @@ enum class FrameType : std::uint8_t {
     EventsHere = 0x02,
     Request = 0x03,
     Goodbye = 0x04,
+    Keep = 0x05,
 
     Welcome = 0x81,
     Refused = 0x82,
@@ -111,6 +112,8 @@ ClientFrame read_client_frame(FrameReader& reader, FrameType type) {
             return read_request(reader);
         case FrameType::Goodbye:
             return Goodbye{.number = reader.read<std::uint64_t>()};
+        case FrameType::Keep:
+            return Keep{.number = reader.read<std::uint64_t>()};
         default:  // What a daemon sends, and what nobody sends.
             reader.refuse(FrameError::UnknownType);
             return Goodbye{};
@@ -157,6 +160,11 @@ void write(FrameWriter& writer, const Request& request) {
 void write(FrameWriter& writer, const Goodbye& goodbye) {
     write_start(writer, FrameType::Goodbye);
     writer.write(goodbye.number);
+}
+
+void write(FrameWriter& writer, const Keep& keep) {
+    write_start(writer, FrameType::Keep);
+    writer.write(keep.number);
 }
 
 void write(FrameWriter& writer, const Welcome& welcome) {

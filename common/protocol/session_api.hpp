@@ -28,6 +28,7 @@ inline constexpr std::uint16_t kSessionApiVersion = 1;
 // Of one request, reply or event. Service frames that list things come in pages below it.
 inline constexpr std::size_t kPayloadBytesMax = std::size_t{1} << 20u;
 inline constexpr std::size_t kReasonTextMax = 1024;
+inline constexpr std::uint32_t kKeptIfAsked = 1;  // A feature (zmtp::Limits::features): Keep.
 
 // Random, never 0: a secret between a daemon and one client.
 using SessionId = base::Strong<struct SessionIdTag, std::uint64_t>;
@@ -63,7 +64,14 @@ struct Goodbye {
     std::uint64_t number = 0;  // Comes back in the Reply; then the connections end.
 };
 
-using ClientFrame = std::variant<Hello, EventsHere, Request, Goodbye>;
+// The descriptor goes to the application, which must not see it hang up when the daemon dies:
+// answered by a Reply when the service manager keeps the session's connections. A Request has that
+// effect too. From a client without kKeptIfAsked they are kept before the first frame is answered.
+struct Keep {
+    std::uint64_t number = 0;
+};
+
+using ClientFrame = std::variant<Hello, EventsHere, Request, Goodbye, Keep>;
 
 // ---------------------------------------------------------------- daemon → client
 

@@ -72,6 +72,7 @@ void StreamClient::connect() {
         zmtp::Limits{.queue_bytes_max = kQueueBytesMax,
                      .features = takes_items_ ? protocol::kTakesItems : 0,
                      .send_buffer_bytes = kSendBufferBytes,
+                     .sends_early = true,
                      .takes_descriptor = takes_items_});
     auto added =
         loop_.add(connection_->fd(), EPOLLIN, [this](std::uint32_t events) { read(events); });

@@ -23,7 +23,8 @@ constexpr std::size_t kEnvelopeBytesMax = 64;
 zmtp::Limits limits() {
     return {.message_bytes_max = api::kPayloadBytesMax + kEnvelopeBytesMax,
             .queue_bytes_max = Server::kEventBytesMax,
-            .read_bytes = std::size_t{16} << 10u};
+            .read_bytes = std::size_t{16} << 10u,
+            .features = api::kKeptIfAsked};
 }
 
 }  // namespace
@@ -54,7 +55,7 @@ os::Result<void> Server::listen(zmtp::Listener listener, Service service) {
                  close_connection({index, id});
                  on_closed({index, id});
              },
-         .accepted = [](int fd) { os::keep_connection(kKeptConnection, fd); }});
+         .keep = [](std::span<const int> fds) { os::keep_connections(kKeptConnection, fds); }});
     if (!server) return base::fail(server.error());
     listening_.push_back({.service = service, .server = std::move(*server)});
     return {};
@@ -82,6 +83,7 @@ void Server::on_message(ConnectionId id, const base::Buffer& bytes) {
 
     auto frame = api::decode_client_frame(bytes);
     if (!frame) return broke(id);
+    keep_if_asked(id, *frame);
     if (auto* hello = std::get_if<api::Hello>(&*frame)) {
         on_hello(id, peer, *hello);
     } else if (auto* here = std::get_if<api::EventsHere>(&*frame)) {
@@ -90,7 +92,17 @@ void Server::on_message(ConnectionId id, const base::Buffer& bytes) {
         on_request(id, peer, std::move(*request));
     } else if (auto* goodbye = std::get_if<api::Goodbye>(&*frame)) {
         on_goodbye(id, peer, *goodbye);
+    } else if (auto* keep = std::get_if<api::Keep>(&*frame)) {
+        on_keep(id, peer, *keep);
     }
+}
+
+// Not before: most sessions that ask for nothing end at once.
+void Server::keep_if_asked(ConnectionId id, const api::ClientFrame& frame) {
+    zmtp::Server& server = *listening_[id.first].server;
+    const bool asks =
+        std::holds_alternative<api::Request>(frame) || std::holds_alternative<api::Keep>(frame);
+    if (asks || (server.peer_features(id.second) & api::kKeptIfAsked) == 0) server.keep(id.second);
 }
 
 void Server::on_hello(ConnectionId id, Peer& peer, const api::Hello& hello) {
@@ -153,6 +165,12 @@ void Server::on_goodbye(ConnectionId id, const Peer& peer, const api::Goodbye& g
     if (!sessions_.contains(peer.session) || peer.is_events) return broke(id);
     send(id, api::Reply{.number = goodbye.number, .error = kOk, .payload = {}});
     end(peer.session, End::Goodbye);
+}
+
+void Server::on_keep(ConnectionId id, const Peer& peer, const api::Keep& keep) {
+    const auto found = sessions_.find(peer.session);
+    if (found == sessions_.end() || peer.is_events || found->second.outstanding) return broke(id);
+    send(id, api::Reply{.number = keep.number, .error = kOk, .payload = {}});
 }
 
 void Server::on_closed(ConnectionId id) {

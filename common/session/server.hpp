@@ -155,6 +155,8 @@ class Server {
     void on_events_here(ConnectionId id, Peer& peer, const protocol::session::EventsHere& here);
     void on_request(ConnectionId id, const Peer& peer, protocol::session::Request request);
     void on_goodbye(ConnectionId id, const Peer& peer, const protocol::session::Goodbye& goodbye);
+    void on_keep(ConnectionId id, const Peer& peer, const protocol::session::Keep& keep);
+    void keep_if_asked(ConnectionId id, const protocol::session::ClientFrame& frame);
 
     void send(ConnectionId to, const protocol::session::DaemonFrame& frame,
               const base::Buffer& payload = {});

@@ -53,6 +53,7 @@ bool Watcher::open(Link& link, const api::ClientFrame& first) {
     if (!socket) return false;
     zmtp::Limits limits;
     limits.read_bytes = kReadBytes;
+    limits.sends_early = true;
     link = std::make_unique<zmtp::Connection>(*std::move(socket), zmtp::Side::Connecting, limits);
     const bool is_watched = loop_
                                 .add(link->fd(), EPOLLIN,

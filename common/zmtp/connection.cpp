@@ -34,16 +34,19 @@ Connection::Connection(os::UniqueFd socket, Side side, const Limits& limits)
       side_(side),
       limits_(limits),
       incoming_(side, limits.read_bytes, limits.message_bytes_max, limits.kept_bytes),
-      handshake_(limits.queue_bytes_max),
       outgoing_(limits.queue_bytes_max) {
     if (limits.send_buffer_bytes > 0) {
         // A smaller buffer is slower, not wrong.
         (void)::setsockopt(socket_.get(), SOL_SOCKET, SO_SNDBUF, &limits.send_buffer_bytes,
                            sizeof limits.send_buffer_bytes);
     }
-    handshake_.push_raw(encode_greeting());
+    say(encode_greeting());
     // The listening side first looks at what the peer is: it gets READY or ERROR.
-    if (side_ == Side::Connecting) handshake_.push_raw(encode_ready(side_, limits_.features));
+    if (side_ == Side::Connecting) say(encode_ready(side_, limits_.features));
+}
+
+void Connection::say(std::span<const std::byte> command) {
+    handshake_.insert(handshake_.end(), command.begin(), command.end());
 }
 
 base::Expected<bool, ConnectionError> Connection::receive(
@@ -118,30 +121,46 @@ ssize_t Connection::send_message(msghdr& message) {
 base::Expected<std::optional<base::Buffer>, ConnectionError> Connection::next_message() {
     for (;;) {
         base::Buffer body;
-        const auto found = incoming_.next(body);
-        if (!found) return refuse<std::optional<base::Buffer>>(found.error());
-        switch (*found) {
-            case Incoming::Found::Nothing:
-                return std::nullopt;
-            case Incoming::Found::Message:
-                return body;
-            case Incoming::Found::PeerReady:
-                if (side_ == Side::Listening)
-                    handshake_.push_raw(encode_ready(side_, limits_.features));
-                break;
-            case Incoming::Found::PeerPing:
-                // A peer that asks and never reads must not make the queue grow.
-                if (outgoing_.queued_bytes() > limits_.queue_bytes_max) break;
-                outgoing_.push_raw(encode_pong(body.bytes()));
-                break;
-            case Incoming::Found::PeerError: {
-                const auto text = body.bytes();
-                reason_ = "refused by the peer: " +
-                          std::string(reinterpret_cast<const char*>(text.data()), text.size());
-                return base::fail(ConnectionError::Protocol);
-            }
+        const auto found = next_item(body);
+        if (!found) return base::fail(found.error());
+        if (*found == Incoming::Found::Nothing) return std::nullopt;
+        if (*found == Incoming::Found::Message) return body;
+    }
+}
+
+base::Expected<bool, ConnectionError> Connection::go_on_with_handshake() {
+    while (!is_ready()) {
+        base::Buffer body;
+        const auto found = next_item(body);
+        if (!found) return base::fail(found.error());
+        if (*found == Incoming::Found::Nothing) return false;
+    }
+    return true;
+}
+
+base::Expected<Incoming::Found, ConnectionError> Connection::next_item(base::Buffer& body) {
+    const auto found = incoming_.next(body);
+    if (!found) return refuse<Incoming::Found>(found.error());
+    switch (*found) {
+        case Incoming::Found::Nothing:
+        case Incoming::Found::Message:
+            break;
+        case Incoming::Found::PeerReady:
+            if (side_ == Side::Listening) say(encode_ready(side_, limits_.features));
+            break;
+        case Incoming::Found::PeerPing:
+            // A peer that asks and never reads must not make the queue grow.
+            if (outgoing_.queued_bytes() > limits_.queue_bytes_max) break;
+            outgoing_.push_raw(encode_pong(body.bytes()));
+            break;
+        case Incoming::Found::PeerError: {
+            const auto text = body.bytes();
+            reason_ = "refused by the peer: " +
+                      std::string(reinterpret_cast<const char*>(text.data()), text.size());
+            return base::fail(ConnectionError::Protocol);
         }
     }
+    return *found;
 }
 
 // Tells the peer why, as far as the kernel takes it at once.
@@ -149,9 +168,11 @@ template <class T>
 base::Expected<T, ConnectionError> Connection::refuse(WireError error) {
     reason_ = text(error);
     if (!is_ready()) {
-        handshake_.push_raw(encode_error(reason_));
+        const auto command = encode_error(reason_);
+        // Not into the midst of a message.
+        may_send() ? outgoing_.push_raw(command) : say(command);
         // The connection ends anyway: whether the peer hears why is a courtesy.
-        (void)write_pieces(handshake_);
+        (void)flush();
     }
     return base::fail(ConnectionError::Protocol);
 }
@@ -161,18 +182,11 @@ bool Connection::send(std::span<const std::byte> head, const base::Buffer& body)
 }
 
 base::Expected<void, ConnectionError> Connection::flush() {
-    const auto greeted = write_pieces(handshake_);
-    if (!greeted) return base::fail(greeted.error());
-    if (!*greeted || !is_ready()) return {};
-    if (const auto sent = write_pieces(outgoing_); !sent) return base::fail(sent.error());
-    return {};
-}
-
-// True: all is written.
-base::Expected<bool, ConnectionError> Connection::write_pieces(Outgoing& queue) {
-    while (!queue.empty()) {
+    while (wants_write()) {
         std::array<std::span<const std::byte>, kPiecesAWrite> pieces;
-        const std::size_t count = queue.gather(pieces);
+        std::size_t count = 0;
+        if (!handshake_.empty()) pieces[count++] = handshake_;
+        if (may_send()) count += outgoing_.gather(std::span(pieces).subspan(count));
         std::array<iovec, kPiecesAWrite> vectors{};
         std::size_t size = 0;
         for (std::size_t i = 0; i < count; ++i) {
@@ -187,14 +201,18 @@ base::Expected<bool, ConnectionError> Connection::write_pieces(Outgoing& queue) 
         const ssize_t sent = send_message(message);
         if (sent < 0) {
             if (errno == EINTR) continue;
-            if (would_block(errno)) return false;
+            if (would_block(errno)) return {};
             errno_ = errno;
             return base::fail(is_gone(errno_) ? ConnectionError::Closed : ConnectionError::System);
         }
-        queue.written(static_cast<std::size_t>(sent));
-        if (static_cast<std::size_t>(sent) < size) return false;  // The kernel's buffer is full.
+        const auto written = static_cast<std::size_t>(sent);
+        const std::size_t said = std::min(written, handshake_.size());
+        handshake_.erase(handshake_.begin(),
+                         handshake_.begin() + static_cast<std::ptrdiff_t>(said));
+        outgoing_.written(written - said);
+        if (written < size) return {};  // The kernel's buffer is full.
     }
-    return true;
+    return {};
 }
 
 }  // namespace zmtp

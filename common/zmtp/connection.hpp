@@ -28,7 +28,7 @@ struct PeerCredentials {
     std::uint32_t uid = UINT32_MAX;
     std::uint32_t gid = UINT32_MAX;
     std::int32_t pid = 0;
-    std::vector<std::uint32_t> groups;
+    std::vector<std::uint32_t> groups;  // For who asks (Limits::peer_groups).
 };
 
 struct Limits {
@@ -40,6 +40,10 @@ struct Limits {
     std::uint32_t features = 0;  // What we say that we take (encode_ready()).
     // Of the kernel, as far as it gives so much: else a burst is written in parts. 0: its own.
     int send_buffer_bytes = 0;
+    // The connecting side writes the first messages with its greeting, so that a connection costs
+    // one round trip. For a listening side of ours: libzmq's refuses what comes before its READY.
+    bool sends_early = false;
+    bool peer_groups = false;  // The listening side asks for them: one more system call.
     // Keeps the descriptor that comes with the peer's bytes (attach()). Else it is closed.
     bool takes_descriptor = false;
 };
@@ -58,7 +62,7 @@ class Connection {
     Connection(os::UniqueFd socket, Side side, const Limits& limits);
 
     [[nodiscard]] int fd() const { return socket_.get(); }
-    // The handshake is done; send() before that is queued.
+    // The handshake is done; send() before that is queued, unless Limits::sends_early.
     [[nodiscard]] bool is_ready() const { return incoming_.is_ready(); }
 
     // What the peer says that it takes (encode_ready()); 0 until is_ready().
@@ -76,6 +80,8 @@ class Connection {
     // … and the next whole message of what was read; nothing: read more first. Handshake and PING
     // are answered here: flush() after it when wants_write().
     base::Expected<std::optional<base::Buffer>, ConnectionError> next_message();
+    // The same up to the end of the handshake (true: it is done), and no message is taken.
+    base::Expected<bool, ConnectionError> go_on_with_handshake();
 
     // After next_message() gave nothing: what is there of the next one. The bytes stay until the
     // next call of either.
@@ -102,7 +108,7 @@ class Connection {
     [[nodiscard]] std::size_t begun_bytes() const { return incoming_.waiting_bytes(); }
 
     [[nodiscard]] bool wants_write() const {
-        return !handshake_.empty() || (is_ready() && !outgoing_.empty());
+        return !handshake_.empty() || (may_send() && !outgoing_.empty());
     }
     [[nodiscard]] std::size_t queued_bytes() const { return outgoing_.queued_bytes(); }
     [[nodiscard]] int last_errno() const { return errno_; }
@@ -112,7 +118,13 @@ class Connection {
   private:
     template <class T>
     base::Expected<T, ConnectionError> refuse(WireError error);
-    base::Expected<bool, ConnectionError> write_pieces(Outgoing& queue);
+    // What was found, and done about it when it is the connection's own.
+    base::Expected<Incoming::Found, ConnectionError> next_item(base::Buffer& body);
+    // Messages of ours may follow what we say of ourselves.
+    [[nodiscard]] bool may_send() const {
+        return is_ready() || (side_ == Side::Connecting && limits_.sends_early);
+    }
+    void say(std::span<const std::byte> command);
     ssize_t receive_into(std::span<std::byte> room);
     ssize_t send_message(msghdr& message);
 
@@ -120,7 +132,7 @@ class Connection {
     Side side_;
     Limits limits_;
     Incoming incoming_;
-    Outgoing handshake_;  // Greeting and READY: goes out before anything of outgoing_.
+    std::vector<std::byte> handshake_;  // Greeting and READY: before anything of outgoing_.
     Outgoing outgoing_;
     os::UniqueFd attached_;
     os::UniqueFd received_;

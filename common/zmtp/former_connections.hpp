@@ -8,10 +8,10 @@
 
 namespace zmtp {
 
-// A daemon that dies does not close what it left in the descriptor store (Server::Callbacks::
-// accepted): its clients see no hang-up. What was under way on such a connection is lost, so
-// nothing goes on there; the client is told, once the daemon serves again, by the end of what it
-// reads, which gives it POLLIN alone. It then comes back by a new connection, and closes this one.
+// A daemon that dies does not close what it left in the descriptor store (Server::keep()): its
+// clients see no hang-up. What was under way on such a connection is lost, so nothing goes on
+// there; the client is told, once the daemon serves again, by the end of what it reads, which gives
+// it POLLIN alone. It then comes back by a new connection, and closes this one.
 class FormerConnections {
   public:
     explicit FormerConnections(os::EventLoop& loop) : loop_(loop) {}

@@ -14,11 +14,13 @@ Incoming::Incoming(Side self, std::size_t read_bytes, std::size_t message_bytes_
       read_bytes_(std::max(read_bytes, kGreetingBytes)),
       message_bytes_max_(message_bytes_max),
       kept_bytes_(std::max(kept_bytes, read_bytes_)),
-      block_(read_bytes_) {}
+      block_(std::min(read_bytes_, kFirstBlockBytes)) {}
 
 std::span<std::byte> Incoming::room() {
     const bool is_idle = parsed_ == filled_ && !block_.is_shared();
-    if (is_idle && block_.size() <= kept_bytes_) parsed_ = filled_ = 0;  // All anew, no allocation.
+    const bool is_outgrown = filled_ == block_.size() && block_.size() < read_bytes_;
+    if (is_idle && !is_outgrown && block_.size() <= kept_bytes_)
+        parsed_ = filled_ = 0;  // All anew, no allocation.
     if (block_.size() - parsed_ < wanted_ || filled_ == block_.size()) move_to_block_of(wanted_);
     return block_.bytes().subspan(filled_);
 }

@@ -13,7 +13,8 @@
 
 namespace zmtp {
 
-// Messages lie in blocks of `read_bytes`, many in one; a longer message has a block of its own,
+// Messages lie in blocks of `read_bytes`, many in one (the first block is small: most connections
+// need no other); a longer message has a block of its own,
 // which the next ones use too when it is not above `kept_bytes` and nobody holds a message in it
 // (fresh memory costs a page fault for each 4 KiB). The front of a message that does not fit the
 // end of its block moves to the next one, so that no byte is copied twice.
@@ -51,6 +52,8 @@ class Incoming {
     [[nodiscard]] std::size_t waiting_bytes() const { return filled_ - parsed_; }
 
   private:
+    static constexpr std::size_t kFirstBlockBytes = 2048;
+
     [[nodiscard]] std::span<const std::byte> waiting() {
         return {block_.data() + parsed_, filled_ - parsed_};
     }

@@ -42,19 +42,6 @@ std::optional<int> socket_option(int socket, int option) {
     return value;
 }
 
-std::vector<std::uint32_t> groups_of_peer(int socket) {
-    std::vector<gid_t> groups(32);
-    for (;;) {
-        auto size = static_cast<socklen_t>(groups.size() * sizeof(gid_t));
-        if (::getsockopt(socket, SOL_SOCKET, SO_PEERGROUPS, groups.data(), &size) == 0) {
-            groups.resize(size / sizeof(gid_t));
-            return {groups.begin(), groups.end()};
-        }
-        if (errno != ERANGE || size <= groups.size() * sizeof(gid_t)) return {};
-        groups.resize(size / sizeof(gid_t));
-    }
-}
-
 bool is_open_at_the_other_end(int socket) {
     std::byte byte{};
     const ssize_t got = ::recv(socket, &byte, 1, MSG_PEEK | MSG_DONTWAIT);
@@ -131,17 +118,31 @@ os::Result<std::optional<Accepted>> Listener::accept() {
         accepted.peer.uid = credentials.uid;
         accepted.peer.gid = credentials.gid;
         accepted.peer.pid = credentials.pid;
-        accepted.peer.groups = groups_of_peer(accepted.socket.get());
-        if (credentials.pid > 0) {
-            accepted.process =
-                os::UniqueFd(static_cast<int>(::syscall(SYS_pidfd_open, credentials.pid, 0)));
-            // The pid may have been used again before the call, but not while its first owner still
-            // holds the socket.
-            if (!is_open_at_the_other_end(accepted.socket.get())) continue;
-        }
         return accepted;
     }
     return std::nullopt;
+}
+
+std::vector<std::uint32_t> groups_of_peer(int socket) {
+    std::vector<gid_t> groups(32);
+    for (;;) {
+        auto size = static_cast<socklen_t>(groups.size() * sizeof(gid_t));
+        if (::getsockopt(socket, SOL_SOCKET, SO_PEERGROUPS, groups.data(), &size) == 0) {
+            groups.resize(size / sizeof(gid_t));
+            return {groups.begin(), groups.end()};
+        }
+        if (errno != ERANGE || size <= groups.size() * sizeof(gid_t)) return {};
+        groups.resize(size / sizeof(gid_t));
+    }
+}
+
+os::UniqueFd process_of_peer(int socket, std::int32_t pid) {
+    if (pid <= 0) return {};
+    os::UniqueFd process(static_cast<int>(::syscall(SYS_pidfd_open, pid, 0)));
+    // The pid may have been used again before the call, but not while its first owner still holds
+    // the socket.
+    if (!is_open_at_the_other_end(socket)) process.reset();
+    return process;
 }
 
 os::Result<void> check_listener(int socket) {

@@ -1,8 +1,10 @@
 // A listening UNIX socket for ZeroMQ peers (ipc://<path>) and who connects to it.
 #pragma once
 
+#include <cstdint>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "common/os/error.hpp"
 #include "common/os/unique_fd.hpp"
@@ -12,10 +14,7 @@ namespace zmtp {
 
 struct Accepted {
     os::UniqueFd socket;
-    PeerCredentials peer;
-    // Readable when the peer's process ends, also while a child of it holds the socket open. Closed
-    // when the peer is in a pid namespace that we don't see.
-    os::UniqueFd process;
+    PeerCredentials peer;  // Without groups.
 };
 
 class Listener {
@@ -28,9 +27,8 @@ class Listener {
     // the credentials of the process that called listen(2) last.
     static os::Result<Listener> inherit(os::UniqueFd socket);
 
-    // The next connection; nothing: none waits. A peer that went away at once is skipped. When
-    // descriptors have run out the waiting peer is closed, so that it does not wait for ever and
-    // the event loop does not spin.
+    // The next connection; nothing: none waits. When descriptors have run out the waiting peer is
+    // closed, so that it does not wait for ever and the event loop does not spin.
     os::Result<std::optional<Accepted>> accept();
 
     [[nodiscard]] int fd() const { return socket_.get(); }
@@ -43,6 +41,13 @@ class Listener {
     os::UniqueFd socket_;
     os::UniqueFd spare_;  // Given up for a moment to accept and close when there is no other.
 };
+
+// The supplementary groups of the peer of an accepted socket.
+[[nodiscard]] std::vector<std::uint32_t> groups_of_peer(int socket);
+
+// Readable when `pid`, the peer of an accepted socket, ends, also while a child of it holds the
+// socket open. Not open: the process is gone, or in a pid namespace that we don't see.
+[[nodiscard]] os::UniqueFd process_of_peer(int socket, std::int32_t pid);
 
 // A stream socket connected to `path`, close-on-exec and non-blocking. It does not wait: a full
 // backlog is EAGAIN, nobody there is ECONNREFUSED or ENOENT.

@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include <cstring>
+#include <utility>
 
 namespace zmtp {
 namespace {
@@ -52,47 +53,71 @@ void Server::accept_all() {
         auto next = listener_.accept();
         // A failed accept concerns who wanted to connect, and nobody else.
         if (!next || !*next) return;
-        Accepted& peer = **next;
-        if (!has_room_for(peer.peer.uid)) {
+        if (has_room_for((*next)->peer.uid)) {
+            take(std::move(**next));
+        } else {
             ++turned_away_;
-            continue;
         }
-        ++users_[peer.peer.uid].connections;
-        const ServerConnectionId id{++last_id_};
-        const int fd = peer.socket.get();
-        const int process = peer.process.get();
-        const PeerCredentials credentials = peer.peer;
-        const auto at = peers_
-                            .emplace(id, Peer{.connection = Connection(std::move(peer.socket),
-                                                                       Side::Listening, limits_),
-                                              .process = std::move(peer.process),
-                                              .uid = credentials.uid})
-                            .first;
-        const bool is_watched = loop_
-                                    .add(fd, EPOLLIN,
-                                         [this, id](std::uint32_t events) {
-                                             if ((events & EPOLLOUT) != 0) {
-                                                 const auto found = peers_.find(id);
-                                                 if (found != peers_.end())
-                                                     mark_dirty(id, found->second);
-                                             }
-                                             if ((events & ~std::uint32_t{EPOLLOUT}) != 0) read(id);
-                                         })
-                                    .has_value();
-        if (!is_watched || !callbacks_.connected(id, credentials)) {
-            end(id);
-            continue;
-        }
-        if (!peers_.contains(id)) continue;  // Closed by the callback.
-        if (callbacks_.accepted) callbacks_.accepted(fd);
-        mark_dirty(id, at->second);  // The greeting.
-        if (process >= 0 && callbacks_.process_ended) {
-            // Without it the closed socket alone tells of the end.
-            (void)loop_.add(process, EPOLLIN, [this, id, process](std::uint32_t) {
-                loop_.remove(process);
-                callbacks_.process_ended(id);
-            });
-        }
+    }
+}
+
+void Server::take(Accepted accepted) {
+    PeerCredentials credentials = std::move(accepted.peer);
+    const int fd = accepted.socket.get();
+    if (limits_.peer_groups) credentials.groups = groups_of_peer(fd);
+    ++users_[credentials.uid].connections;
+    const ServerConnectionId id{++last_id_};
+    const auto at = peers_
+                        .emplace(id, Peer{.connection = Connection(std::move(accepted.socket),
+                                                                   Side::Listening, limits_),
+                                          .uid = credentials.uid,
+                                          .pid = credentials.pid})
+                        .first;
+    const bool is_watched = loop_
+                                .add(fd, EPOLLIN,
+                                     [this, id](std::uint32_t events) {
+                                         if ((events & EPOLLOUT) != 0) {
+                                             const auto found = peers_.find(id);
+                                             if (found != peers_.end())
+                                                 mark_dirty(id, found->second);
+                                         }
+                                         if ((events & ~std::uint32_t{EPOLLOUT}) != 0) read(id);
+                                     })
+                                .has_value();
+    if (!is_watched || !callbacks_.connected(id, credentials)) return end(id);
+    if (!peers_.contains(id)) return;  // Closed by the callback.
+    if (!watch_process(id, at->second)) keep(id);
+    mark_dirty(id, at->second);  // The greeting.
+    read(id);                    // What it said with its own is mostly there.
+}
+
+// One descriptor a process, however many connections it has.
+bool Server::watch_process(ServerConnectionId id, const Peer& peer) {
+    if (!callbacks_.process_ended) return false;
+    // A process of that number which has ended, and we have not heard of it, takes the new one's
+    // connection along: its client comes back.
+    const auto known = processes_.find(peer.pid);
+    if (known != processes_.end()) {
+        known->second.connections.insert(id);
+        return true;
+    }
+    os::UniqueFd process = process_of_peer(peer.connection.fd(), peer.pid);
+    // Without it the closed socket alone tells of the end.
+    if (!process.is_open()) return false;
+    const auto is_watched = loop_.add(
+        process.get(), EPOLLIN, [this, pid = peer.pid](std::uint32_t) { process_ended(pid); });
+    if (!is_watched) return false;
+    processes_.emplace(peer.pid, Process{.descriptor = std::move(process), .connections = {id}});
+    return true;
+}
+
+void Server::process_ended(std::int32_t pid) {
+    const auto found = processes_.find(pid);
+    const Process ended = std::move(found->second);
+    processes_.erase(found);
+    loop_.remove(ended.descriptor.get());
+    for (const ServerConnectionId id : ended.connections) {
+        if (peers_.contains(id)) callbacks_.process_ended(id);
     }
 }
 
@@ -140,6 +165,21 @@ void Server::close(ServerConnectionId connection) {
     end(connection);
 }
 
+void Server::keep(ServerConnectionId connection) {
+    const auto found = peers_.find(connection);
+    if (!callbacks_.keep || found == peers_.end() || found->second.is_kept) return;
+    const auto process = processes_.find(found->second.pid);
+    std::set<ServerConnectionId> all{connection};
+    if (process != processes_.end())
+        all.insert(process->second.connections.begin(), process->second.connections.end());
+    std::vector<int> fds;
+    for (const ServerConnectionId id : all) {
+        Peer& peer = peers_.at(id);
+        if (!std::exchange(peer.is_kept, true)) fds.push_back(peer.connection.fd());
+    }
+    callbacks_.keep(fds);
+}
+
 void Server::flush() {
     std::vector<ServerConnectionId> dirty;
     dirty.swap(dirty_);
@@ -183,7 +223,8 @@ void Server::drop(ServerConnectionId id, const std::string& reason) {
 void Server::end(ServerConnectionId id) {
     const auto found = peers_.find(id);
     if (found == peers_.end()) return;
-    (void)::shutdown(found->second.connection.fd(), SHUT_RDWR);  // It fails for who is gone.
+    // It fails for who is gone.
+    if (found->second.is_kept) (void)::shutdown(found->second.connection.fd(), SHUT_RDWR);
     forget(id);
 }
 
@@ -191,7 +232,13 @@ void Server::forget(ServerConnectionId id) {
     const auto found = peers_.find(id);
     if (found == peers_.end()) return;
     loop_.remove(found->second.connection.fd());
-    if (found->second.process.is_open()) loop_.remove(found->second.process.get());
+    const auto process = processes_.find(found->second.pid);
+    const bool was_watched =
+        process != processes_.end() && process->second.connections.erase(id) > 0;
+    if (was_watched && process->second.connections.empty()) {
+        loop_.remove(process->second.descriptor.get());
+        processes_.erase(process);
+    }
     const auto user = users_.find(found->second.uid);
     user->second.begun_bytes -= found->second.begun_bytes;
     if (--user->second.connections == 0) users_.erase(user);

@@ -6,6 +6,9 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <set>
+#include <span>
+#include <string>
 #include <vector>
 
 #include "common/base/strong.hpp"
@@ -30,9 +33,8 @@ class Server {
         // The process at the other end died while somebody (a child of it) holds the connection
         // open. Optional.
         std::function<void(ServerConnectionId)> process_ended;
-        // A connection that connected() took, for whoever keeps it open across our death (see
-        // FormerConnections). Optional.
-        std::function<void(int fd)> accepted = nullptr;
+        // Connections for whoever keeps them open across our death (see keep()). Optional.
+        std::function<void(std::span<const int> fds)> keep = nullptr;
     };
     // Reads of one connection in one turn, of Limits::read_bytes each, so that a flood from one
     // does not keep the others waiting.
@@ -61,6 +63,10 @@ class Server {
     // After what was sent to it, as far as the kernel takes it at once.
     void close(ServerConnectionId connection);
 
+    // The connection, and all others of its process, go to Callbacks::keep, once: our death must
+    // not end them (see FormerConnections). Those of processes that we don't see are kept at once.
+    void keep(ServerConnectionId connection);
+
     // Writes what was sent. Call it at the end of the turn, after all that may send.
     void flush();
 
@@ -74,10 +80,16 @@ class Server {
   private:
     struct Peer {
         Connection connection;
-        os::UniqueFd process;
         std::uint32_t uid = 0;
+        std::int32_t pid = 0;
         std::size_t begun_bytes = 0;  // As counted in users_.
-        bool is_dirty = false;        // Has something to flush in this turn.
+        bool is_kept = false;
+        bool is_dirty = false;  // Has something to flush in this turn.
+    };
+
+    struct Process {
+        os::UniqueFd descriptor;
+        std::set<ServerConnectionId> connections;
     };
 
     struct User {
@@ -87,9 +99,13 @@ class Server {
 
     Server(os::EventLoop& loop, Listener listener, const Limits& limits, Callbacks callbacks);
     void accept_all();
+    void take(Accepted accepted);
+    // False: its end is not seen.
+    bool watch_process(ServerConnectionId id, const Peer& peer);
+    void process_ended(std::int32_t pid);
     void read(ServerConnectionId id);
     void drop(ServerConnectionId id, const std::string& reason);
-    // Ends the connection, also where a duplicate of it is kept.
+    // Ends the connection, also where it is kept.
     void end(ServerConnectionId id);
     void forget(ServerConnectionId id);
     void mark_dirty(ServerConnectionId id, Peer& peer);
@@ -102,7 +118,8 @@ class Server {
     Limits limits_;
     Callbacks callbacks_;
     std::map<ServerConnectionId, Peer> peers_;
-    std::map<std::uint32_t, User> users_;  // Of the peers, by uid.
+    std::map<std::uint32_t, User> users_;        // Of the peers, by uid.
+    std::map<std::int32_t, Process> processes_;  // Of the peers, by pid.
     std::vector<ServerConnectionId> dirty_;
     std::uint64_t turned_away_ = 0;
     std::uint64_t last_id_ = 0;

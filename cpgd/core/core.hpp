@@ -247,6 +247,8 @@ class Core {
                const protocol::cpg::EventAck& ack);
     void serve(Context& context, ConnectionId connection, ClientSession& session,
                const protocol::cpg::Goodbye& goodbye);
+    void serve(Context& context, ConnectionId connection, ClientSession& session,
+               const protocol::cpg::Keep& keep);
     [[nodiscard]] CsError may_join(const ClientSession& session,
                                    const protocol::cpg::Join& join) const;
     void end_abandoned(Context& context, const ClientSession& session, const std::string& group);

@@ -404,6 +404,11 @@ void Core::serve(Context& context, ConnectionId, ClientSession& session,
     end_session(context, session.id);
 }
 
+// The driver has seen to it.
+void Core::serve(Context& context, ConnectionId, ClientSession& session, const api::Keep& keep) {
+    reply(context, session, keep.request, CsError::Ok);
+}
+
 // ---------------------------------------------------------------- ends
 
 void Core::orphan(Context& context, ClientSession& session) {

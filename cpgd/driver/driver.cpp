@@ -17,7 +17,7 @@ zmtp::Limits limits_of(const cpg::Config& config) {
     return {.message_bytes_max = std::size_t{2} << 20u,
             .queue_bytes_max = 2 * config.session.hard_bytes,
             .read_bytes = std::size_t{256} << 10u,
-            .features = api::kTakesRuns | api::kTakesArea};
+            .features = api::kTakesRuns | api::kTakesArea | api::kKeptIfAsked};
 }
 
 cpg::ConnectionId of(zmtp::ServerConnectionId id) {
@@ -51,7 +51,7 @@ os::Result<std::unique_ptr<Driver>> Driver::create(os::EventLoop& loop, logging:
                  if (peer != self.peers_.end() && peer->second.pid != 0)
                      self.step(cpg::ProcessDied{.kernel_pid = peer->second.pid});
              },
-         .accepted = [](int fd) { os::keep_connection(kKeptConnection, fd); }});
+         .keep = [](std::span<const int> fds) { os::keep_connections(kKeptConnection, fds); }});
     if (!server) return base::fail(server.error());
     self.clients_ = std::move(*server);
     self.deliveries_ =
@@ -295,10 +295,19 @@ void Driver::on_message(zmtp::ServerConnectionId id, const base::Buffer& bytes) 
     const bool is_first = std::holds_alternative<api::Hello>(*frame) ||
                           std::holds_alternative<api::EventsHere>(*frame);
     if (is_first) on_first_frame(id, peer->second, *frame);
+    keep_if_asked(id, *frame);
     const bool takes_runs = is_first && (clients_->peer_features(id) & api::kTakesRuns) != 0;
     step(cpg::ClientSent{
         .connection = of(id), .frame = std::move(*frame), .takes_runs = takes_runs});
     if (acknowledged > 0 && !deliveries_->acknowledged(id, acknowledged)) overflowed_.push_back(id);
+}
+
+// Not before: most sessions that ask for nothing end at once.
+void Driver::keep_if_asked(zmtp::ServerConnectionId id, const api::ClientFrame& frame) {
+    const bool asks = !std::holds_alternative<api::Hello>(frame) &&
+                      !std::holds_alternative<api::EventsHere>(frame) &&
+                      !std::holds_alternative<api::Goodbye>(frame);
+    if (asks || (clients_->peer_features(id) & api::kKeptIfAsked) == 0) clients_->keep(id);
 }
 
 void Driver::on_first_frame(zmtp::ServerConnectionId id, const Peer& peer,

@@ -88,6 +88,7 @@ class Driver {
     void on_message(zmtp::ServerConnectionId id, const base::Buffer& frame);
     void on_first_frame(zmtp::ServerConnectionId id, const Peer& peer,
                         protocol::cpg::ClientFrame& frame);
+    void keep_if_asked(zmtp::ServerConnectionId id, const protocol::cpg::ClientFrame& frame);
     void on_closed(zmtp::ServerConnectionId id);
     void on_attached(const protocol::Attached& attached, protocol::Incarnation incarnation);
     void on_lost(const std::string& reason);

@@ -43,7 +43,8 @@ os::Result<std::unique_ptr<StreamServer>> StreamServer::create(os::EventLoop& lo
     // The Switch bounds what it sends and does not expect a frame to be refused.
     const zmtp::Limits limits{.queue_bytes_max = self->options_.config.retention_bytes_hard * 2,
                               .features = protocol::kTakesItems,
-                              .send_buffer_bytes = kSendBufferBytes};
+                              .send_buffer_bytes = kSendBufferBytes,
+                              .peer_groups = true};
     auto server = zmtp::Server::create(
         loop, std::move(listener), limits,
         {.connected = [self](auto id, const auto& peer) { return self->connected(id, peer); },

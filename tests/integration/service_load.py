@@ -17,7 +17,7 @@ OK, TRY_AGAIN = 1, 6
 DISPATCH_ALL = 2
 TRACK_CHANGES = 2
 KEY = b"restarts.count"
-SLOW = 0.02
+SLOW = 0.005
 
 quorum = ctypes.CDLL("libquorum.so.5")
 cmap = ctypes.CDLL("libcmap.so.4")

@@ -56,21 +56,25 @@ CsResult<CpgSession::Links> CpgSession::connect(const Options& options, const Pl
                            .totem_events = options.totem_events,
                            .initial_totem_event = options.initial_totem_event,
                            .separate_events = true};
-    auto control = open_connection(kSocketName, cpg::encode(hello), {.features = cpg::kTakesRuns});
+    // Who comes back has given the descriptor away.
+    const std::uint32_t kept = is_new ? cpg::kKeptIfAsked : 0;
+    auto control = open_connection(kSocketName, cpg::encode(hello),
+                                   {.features = cpg::kTakesRuns | kept, .sends_bursts = true});
     if (!control) return base::fail(control.error());
     const auto welcome = welcome_in(control->answer);
     if (!welcome) return base::fail(welcome.error());
     if (!is_new && !welcome->resumed) return base::fail(CS_ERR_BAD_HANDLE);
 
     const cpg::EventsHere here{.session = welcome->session, .last_event = place.last_event};
-    const Takes takes{.features = cpg::kTakesRuns | (place.takes_area ? cpg::kTakesArea : 0),
-                      .descriptor = place.takes_area};
+    const Kind kind{.features = cpg::kTakesRuns | (place.takes_area ? cpg::kTakesArea : 0) | kept,
+                    .takes_descriptor = place.takes_area,
+                    .is_polled = true};
     if (!is_new) {
-        auto events = begin_connection(kSocketName, cpg::encode(here), takes);
+        auto events = begin_connection(kSocketName, cpg::encode(here), kind);
         if (!events) return base::fail(events.error());
         return Links{std::move(control->connection), *std::move(events), *welcome};
     }
-    auto events = open_connection(kSocketName, cpg::encode(here), takes);
+    auto events = open_connection(kSocketName, cpg::encode(here), kind);
     if (!events) return base::fail(events.error());
     if (const auto again = welcome_in(events->answer); !again) {
         // The daemon that knew the session a moment ago was replaced by another.
@@ -96,6 +100,7 @@ CpgSession::CpgSession(Links links, const Options& options)
       self_(links.welcome.self),
       control_fd_(links.control.fd()),
       event_fd_(links.events.fd()),
+      is_kept_((links.control.peer_features() & cpg::kKeptIfAsked) == 0),
       control_(std::move(links.control)),
       events_(std::move(links.events)),
       takes_runs_((control_.peer_features() & cpg::kTakesRuns) != 0),
@@ -103,7 +108,8 @@ CpgSession::CpgSession(Links links, const Options& options)
       outbox_(control_fd_.get()) {}
 
 CpgSession::~CpgSession() {
-    (void)lost();  // So that the helper thread does not wait for a daemon that does not read.
+    // So that the helper thread does not wait for a daemon that does not read.
+    if (!lost_) (void)lost();
 }
 
 // Everybody who waits on one of the descriptors wakes up and finds the session lost.
@@ -168,6 +174,7 @@ bool CpgSession::resume(std::uint32_t connection) {
         outbox_.send(lock, message.first(cpg::kMcastHeaderBytes), std::span(&piece, 1),
                      payload.size());
     });
+    is_kept_ = true;
     ++connection_;
     if (lost_) (void)lost();  // It was closed meanwhile: so are the new sockets.
     return !lost_;
@@ -209,6 +216,13 @@ cs_error_t CpgSession::join(const std::string& group, cpg::GroupHandle handle) {
 cs_error_t CpgSession::leave(cpg::GroupHandle handle) {
     return simple_request(
         [&](std::uint32_t number) { return cpg::Leave{.request = number, .handle = handle}; });
+}
+
+int CpgSession::event_fd() {
+    // Without an answer the session is lost, which the descriptor says.
+    if (!is_kept_)
+        (void)simple_request([](std::uint32_t number) { return cpg::Keep{.request = number}; });
+    return event_fd_.get();
 }
 
 CsResult<std::vector<cpg::Member>> CpgSession::membership(const std::string& group) {
@@ -255,6 +269,7 @@ CsResult<CpgSession::Reply> CpgSession::request(const RequestOf& frame) {
     for (;;) {
         const std::uint32_t connection = connection_;
         auto reply = ask(frame(number), number);
+        if (reply) is_kept_ = true;
         if (reply || reply.error() != CS_ERR_LIBRARY || !resume(connection)) return reply;
     }
 }

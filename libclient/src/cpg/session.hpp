@@ -61,7 +61,8 @@ class CpgSession {
     static CsResult<std::unique_ptr<CpgSession>> open(const Options& options);
     ~CpgSession();
 
-    [[nodiscard]] int event_fd() const { return event_fd_.get(); }
+    // For the application: from now on it does not hang up when the daemon dies. May ask.
+    [[nodiscard]] int event_fd();
     [[nodiscard]] base::NodeId self() const { return self_; }
     [[nodiscard]] bool is_alive();
 
@@ -162,6 +163,7 @@ class CpgSession {
     // One request at a time.
     std::mutex request_mutex_;
     std::uint32_t request_ = 0;
+    std::atomic<bool> is_kept_ = false;  // By the service manager: the daemon was asked something.
     // One message in parts at a time.
     std::mutex parts_mutex_;
 

@@ -20,7 +20,7 @@ cs_error_t CpgSession::next_event(CpgEvent& event, Wait wait) {
     for (;;) {
         const cs_error_t taken = take_event(event);
         if (taken != CS_ERR_TRY_AGAIN || wait == Wait::Never) return taken;
-        (void)wait_readable(event_fd_.get(), std::nullopt);
+        (void)wait_readable(event_fd(), std::nullopt);
     }
 }
 

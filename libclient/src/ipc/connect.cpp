@@ -50,9 +50,6 @@ cs_error_t connect_error(int error) {
 CsResult<os::UniqueFd> connect(std::string_view name) {
     auto fd = zmtp::connect_to(socket_path(name));
     if (!fd) return base::fail(connect_error(fd.error().code));
-    // A smaller buffer is slower, not wrong.
-    (void)::setsockopt(fd->get(), SOL_SOCKET, SO_SNDBUF, &kSendBufferBytes,
-                       sizeof(kSendBufferBytes));
     return *std::move(fd);
 }
 
@@ -101,32 +98,37 @@ namespace {
 
 // Goes on with the handshake until `is_done` gives something.
 template <class IsDone>
-auto shake_hands(std::string_view name, const base::Buffer& first, const Takes& takes,
-                 IsDone is_done)
+auto shake_hands(std::string_view name, const base::Buffer& first, const Kind& kind, IsDone is_done)
     -> decltype(is_done(std::declval<zmtp::Connection&>(), Clock::time_point())) {
     auto fd = connect(name);
     if (!fd) return base::fail(fd.error());
 
     const auto deadline = Clock::now() + kHandshakeTimeout;
-    zmtp::Connection connection(*std::move(fd), zmtp::Side::Connecting,
-                                zmtp::Limits{.kept_bytes = kKeptBytes,
-                                             .features = takes.features,
-                                             .takes_descriptor = takes.descriptor});
+    zmtp::Connection connection(
+        *std::move(fd), zmtp::Side::Connecting,
+        zmtp::Limits{.kept_bytes = kKeptBytes,
+                     .features = kind.features,
+                     .send_buffer_bytes = kind.sends_bursts ? kSendBufferBytes : 0,
+                     .sends_early = true,
+                     .takes_descriptor = kind.takes_descriptor});
     if (!connection.send(first)) return base::fail(CS_ERR_LIBRARY);
-    for (;;) {
+    for (bool has_come = false;;) {
         if (!connection.flush()) return base::fail(CS_ERR_LIBRARY);
         auto done = is_done(connection, deadline);
         if (!done || *done) return done;
-        if (connection.wants_write()) continue;  // The handshake went on.
-        if (!wait_readable(connection.fd(), deadline)) return base::fail(CS_ERR_TRY_AGAIN);
-        if (!read_held_back(connection)) return base::fail(CS_ERR_LIBRARY);
+        if (!has_come && !wait_readable(connection.fd(), deadline))
+            return base::fail(CS_ERR_TRY_AGAIN);
+        const auto came = kind.is_polled ? read_held_back(connection)
+                                         : connection.read_some(zmtp::Limits{}.read_bytes);
+        if (!came) return base::fail(CS_ERR_LIBRARY);
+        has_come = *came > 0;
     }
 }
 
 }  // namespace
 
 CsResult<Opened> open_connection(std::string_view name, const base::Buffer& first,
-                                 const Takes& takes) {
+                                 const Kind& kind) {
     const auto is_done = [](zmtp::Connection& connection,
                             Clock::time_point) -> CsResult<std::optional<Opened>> {
         auto answer = connection.next_message();
@@ -134,26 +136,23 @@ CsResult<Opened> open_connection(std::string_view name, const base::Buffer& firs
         if (!*answer) return std::optional<Opened>();
         return Opened{std::move(connection), **std::move(answer)};
     };
-    auto opened = shake_hands(name, first, takes, is_done);
+    auto opened = shake_hands(name, first, kind, is_done);
     if (!opened) return base::fail(opened.error());
     return **std::move(opened);
 }
 
 CsResult<zmtp::Connection> begin_connection(std::string_view name, const base::Buffer& first,
-                                            const Takes& takes) {
+                                            const Kind& kind) {
     const auto is_done =
         [](zmtp::Connection& connection,
            Clock::time_point deadline) -> CsResult<std::optional<zmtp::Connection>> {
-        // No whole answer: its last byte is left where it is.
-        const auto handshake = connection.next_message();
-        if (!handshake || *handshake) return base::fail(CS_ERR_LIBRARY);
-        if (!connection.is_ready() || connection.wants_write()) {
-            return std::optional<zmtp::Connection>();
-        }
+        const auto is_ready = connection.go_on_with_handshake();
+        if (!is_ready) return base::fail(CS_ERR_LIBRARY);
+        if (!*is_ready) return std::optional<zmtp::Connection>();
         if (!wait_readable(connection.fd(), deadline)) return base::fail(CS_ERR_TRY_AGAIN);
         return std::move(connection);
     };
-    auto begun = shake_hands(name, first, takes, is_done);
+    auto begun = shake_hands(name, first, kind, is_done);
     if (!begun) return base::fail(begun.error());
     return **std::move(begun);
 }

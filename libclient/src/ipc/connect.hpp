@@ -38,10 +38,12 @@ struct Opened {
     base::Buffer answer;
 };
 
-// What a connection takes beyond version 1 of the frames; both as in zmtp::Limits.
-struct Takes {
-    std::uint32_t features = 0;
-    bool descriptor = false;
+// What a connection is for.
+struct Kind {
+    std::uint32_t features = 0;  // Beyond version 1 of the frames; both as in zmtp::Limits.
+    bool takes_descriptor = false;
+    bool is_polled = false;  // By the application: nothing of what follows the answer is read.
+    bool sends_bursts = false;
 };
 
 // Whether somebody listens at the socket `name`: a daemon, or who starts one that has ended again.
@@ -50,13 +52,13 @@ struct Takes {
 // Connects to the socket `name` in the run folder (/run/halo, or HALO_RUN_DIR), sends `first` and
 // waits for the answer. CS_ERR_LIBRARY at once: nobody listens there.
 [[nodiscard]] CsResult<Opened> open_connection(std::string_view name, const base::Buffer& first,
-                                               const Takes& takes = {});
+                                               const Kind& kind = {});
 
 // As open_connection(), but leaves the answer to who reads next: gives the connection when some of
-// the answer has come, and its last byte is still in the kernel. So the socket is readable from the
-// start.
+// the answer has come, and the last byte of what came is still in the kernel. So the socket is
+// readable from the start. `kind` is_polled.
 [[nodiscard]] CsResult<zmtp::Connection> begin_connection(std::string_view name,
                                                           const base::Buffer& first,
-                                                          const Takes& takes = {});
+                                                          const Kind& kind = {});
 
 }  // namespace client

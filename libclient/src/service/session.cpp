@@ -49,18 +49,22 @@ CsResult<ServiceSession::Links> ServiceSession::connect(const Options& options,
     const api::Hello hello{.service = options.service,
                            .session = session,
                            .pid = static_cast<std::uint32_t>(::getpid())};
-    auto control = open_connection(options.socket, api::encode(api::ClientFrame{hello}));
+    // Who comes back has given the descriptor away.
+    const std::uint32_t kept = session == api::SessionId{} ? api::kKeptIfAsked : 0;
+    auto control =
+        open_connection(options.socket, api::encode(api::ClientFrame{hello}), {.features = kept});
     if (!control) return base::fail(control.error());
     const auto welcome = welcome_in(control->answer);
     if (!welcome) return base::fail(welcome.error());
 
     const api::EventsHere here{.session = welcome->session};
+    const Kind kind{.features = kept, .is_polled = true};
     if (session != api::SessionId{}) {
-        auto events = begin_connection(options.socket, api::encode(api::ClientFrame{here}));
+        auto events = begin_connection(options.socket, api::encode(api::ClientFrame{here}), kind);
         if (!events) return base::fail(events.error());
         return Links{std::move(control->connection), *std::move(events), *welcome};
     }
-    auto events = open_connection(options.socket, api::encode(api::ClientFrame{here}));
+    auto events = open_connection(options.socket, api::encode(api::ClientFrame{here}), kind);
     if (!events) return base::fail(events.error());
     if (const auto again = welcome_in(events->answer); !again) {
         // The daemon that knew the session a moment ago was replaced by another.
@@ -87,6 +91,7 @@ ServiceSession::ServiceSession(Links links, Options options)
       self_(links.welcome.self),
       control_fd_(links.control.fd()),
       event_fd_(links.events.fd()),
+      is_kept_((links.control.peer_features() & api::kKeptIfAsked) == 0),
       control_(std::move(links.control)),
       events_(std::move(links.events)) {}
 
@@ -137,6 +142,7 @@ bool ServiceSession::resume(std::uint32_t connection) {
         const cs_error_t told = subscribe_again();
         if (told == CS_OK) {
             tell_resumed_ = true;
+            is_kept_ = true;
             ++connection_;
             return !lost_;
         }
@@ -177,6 +183,16 @@ cs_error_t ServiceSession::subscribe_again() {
 
 // ------------------------------------------------------------------------------------- requests
 
+int ServiceSession::event_fd() {
+    if (!is_kept_) {
+        const std::lock_guard asking(request_mutex_);
+        const std::uint64_t number = ++request_;
+        // Without an answer the session is lost, which the descriptor says.
+        (void)exchange(api::Keep{.number = number}, number);
+    }
+    return event_fd_.get();
+}
+
 CsResult<ServiceSession::Reply> ServiceSession::ask(const base::Buffer& request) {
     if (request.size() > api::kPayloadBytesMax) return base::fail(CS_ERR_TOO_BIG);
     const std::lock_guard asking(request_mutex_);
@@ -199,6 +215,7 @@ CsResult<ServiceSession::Reply> ServiceSession::exchange(const api::ClientFrame&
             const std::lock_guard reading(control_mutex_);
             return exchange_once(frame, number);
         }();
+        if (reply) is_kept_ = true;
         if (reply || reply.error() != CS_ERR_LIBRARY || !resume(connection)) return reply;
     }
 }
@@ -249,7 +266,7 @@ cs_error_t ServiceSession::next_event(Event& event, Wait wait) {
     for (;;) {
         const cs_error_t taken = take_event(event);
         if (taken != CS_ERR_TRY_AGAIN || wait == Wait::Never) return taken;
-        (void)wait_readable(event_fd_.get(), std::nullopt);
+        (void)wait_readable(event_fd(), std::nullopt);
     }
 }
 

@@ -44,7 +44,8 @@ class ServiceSession {
     ServiceSession(const ServiceSession&) = delete;
     ServiceSession& operator=(const ServiceSession&) = delete;
 
-    [[nodiscard]] int event_fd() const { return event_fd_.get(); }
+    // For the application: from now on it does not hang up when the daemon dies. May ask.
+    [[nodiscard]] int event_fd();
     [[nodiscard]] base::NodeId self() const { return self_; }
     [[nodiscard]] bool is_alive();
 
@@ -114,6 +115,7 @@ class ServiceSession {
     // One request at a time.
     std::mutex request_mutex_;
     std::uint64_t request_ = 0;
+    std::atomic<bool> is_kept_ = false;  // By the service manager: the daemon was asked something.
 
     std::mutex resume_mutex_;
     std::atomic<std::uint32_t> connection_ = 0;  // Counts them.

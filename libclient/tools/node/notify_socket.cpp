@@ -6,13 +6,13 @@
 #include <array>
 #include <cstring>
 
+#include "common/os/notify.hpp"
 #include "libclient/tools/node/sockets.hpp"
 
 namespace node {
 namespace {
 
 constexpr std::size_t kDatagramBytesMax = 4096;
-constexpr std::size_t kDescriptorsMax = 16;
 
 void take_control(msghdr& header, Notification& notification) {
     for (cmsghdr* part = CMSG_FIRSTHDR(&header); part != nullptr;
@@ -48,9 +48,9 @@ os::Result<NotifySocket> NotifySocket::create(const std::string& path, std::opti
 std::optional<Notification> NotifySocket::receive() {
     for (;;) {
         std::array<char, kDatagramBytesMax> text{};
-        alignas(cmsghdr)
-            std::array<char, CMSG_SPACE(sizeof(ucred)) + CMSG_SPACE(kDescriptorsMax * sizeof(int))>
-                control{};
+        alignas(cmsghdr) std::array<char, CMSG_SPACE(sizeof(ucred)) +
+                                              CMSG_SPACE(os::kDescriptorsAMessageMax * sizeof(int))>
+            control{};
         iovec part{.iov_base = text.data(), .iov_len = text.size()};
         msghdr header{};
         header.msg_iov = &part;

@@ -7,6 +7,7 @@
 #include <thread>
 
 #include "libclient/src/service/session.hpp"
+#include "tests/unit/common/os/manager.hpp"
 #include "tests/unit/common/session/echo_daemon.hpp"
 
 namespace {
@@ -49,7 +50,7 @@ std::string asked(ServiceSession& session, std::string_view text) {
     return text_of(*answer);
 }
 
-short polled(const ServiceSession& session, int timeout_ms) {
+short polled(ServiceSession& session, int timeout_ms) {
     pollfd watched{.fd = session.event_fd(), .events = POLLIN, .revents = 0};
     return ::poll(&watched, 1, timeout_ms) > 0 ? watched.revents : short{0};
 }
@@ -93,6 +94,33 @@ TEST_CASE("the descriptor is readable for events alone, one at a time") {
     CHECK(polled(*session, 0) == 0);
     ServiceSession::Event event;
     CHECK(session->next_event(event, Wait::Never) == CS_ERR_TRY_AGAIN);
+}
+
+TEST_CASE("the service manager has the descriptor before the program does, and none for nothing") {
+    Manager manager;
+    EchoDaemon daemon;
+    CHECK(open()->close() == CS_OK);
+    CHECK(manager.next().empty());
+    const auto session = open();
+    CHECK(session->event_fd() >= 0);
+    CHECK(manager.next() == "FDSTORE=1\nFDNAME=client");
+    CHECK(manager.descriptors() == 2);
+    CHECK(session->event_fd() >= 0);
+    CHECK(asked(*session, "ehello") == "hello");
+    CHECK(manager.next().empty());
+}
+
+TEST_CASE("who comes back is kept at once") {
+    Manager manager;
+    EchoDaemon daemon;
+    const auto session = open(resuming());
+    CHECK(asked(*session, "ehello") == "hello");
+    CHECK(manager.next() == "FDSTORE=1\nFDNAME=client");
+    daemon.restart();
+    CHECK(asked(*session, "ehello") == "hello");
+    CHECK(manager.next() == "FDSTORE=1\nFDNAME=client");
+    CHECK(manager.next() == "FDSTORE=1\nFDNAME=client");
+    CHECK(manager.next().empty());
 }
 
 TEST_CASE("a node that has stopped ends a session at once, and there is no new one") {

@@ -74,6 +74,7 @@ std::vector<ClientFrame> client_frames() {
               .payload = bytes_of("part")},
         EventAck{.event = 1'000},
         Goodbye{.request = 7},
+        Keep{.request = 8},
         EventsHere{.session = SessionId{77}, .last_event = 12},
         McastRun{.number = 4, .handle = GroupHandle{9}, .safe = true, .messages = run_of_three()},
     };

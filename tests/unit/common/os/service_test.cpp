@@ -2,52 +2,20 @@
 #include <doctest/doctest.h>
 #include <fcntl.h>
 #include <stdlib.h>
-#include <sys/socket.h>
-#include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <array>
 #include <csignal>
-#include <cstring>
+#include <vector>
 
 #include "common/os/durable_file.hpp"
 #include "common/os/handed_down.hpp"
 #include "common/os/notify.hpp"
 #include "common/os/signal_fd.hpp"
+#include "tests/unit/common/os/manager.hpp"
 
 namespace {
-
-// The manager's end of NOTIFY_SOCKET, for as long as it lives.
-class Manager {
-  public:
-    Manager() {
-        sockaddr_un address{};
-        address.sun_family = AF_UNIX;
-        // Abstract: leaves no file behind. The kernel chooses the name.
-        fd_ = os::UniqueFd(::socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0));
-        socklen_t length = sizeof(sa_family_t);
-        REQUIRE(::bind(fd_.get(), reinterpret_cast<sockaddr*>(&address), length) == 0);
-        length = sizeof(address);
-        REQUIRE(::getsockname(fd_.get(), reinterpret_cast<sockaddr*>(&address), &length) == 0);
-        const std::string name(address.sun_path + 1, length - sizeof(sa_family_t) - 1);
-        REQUIRE(::setenv("NOTIFY_SOCKET", ("@" + name).c_str(), 1) == 0);
-    }
-    ~Manager() { (void)::unsetenv("NOTIFY_SOCKET"); }
-    Manager(const Manager&) = delete;
-    Manager& operator=(const Manager&) = delete;
-
-    // The next datagram that came; empty when there is none.
-    std::string next() {
-        std::array<char, 4096> text{};
-        const ssize_t length = ::recv(fd_.get(), text.data(), text.size(), MSG_DONTWAIT);
-        return length < 0 ? std::string()
-                          : std::string(text.data(), static_cast<std::size_t>(length));
-    }
-
-  private:
-    os::UniqueFd fd_;
-};
 
 os::EventLoop make_loop() {
     auto loop = os::EventLoop::create();
@@ -69,6 +37,18 @@ TEST_CASE("the manager is told what happens, and where there is none nothing doe
     REQUIRE(os::store_descriptor("ring", STDERR_FILENO));
     CHECK(manager.next() == "FDSTOREREMOVE=1\nFDNAME=ring");
     CHECK(manager.next() == "FDSTORE=1\nFDPOLL=0\nFDNAME=ring");
+    CHECK(manager.next().empty());
+}
+
+TEST_CASE("connections are given to the manager in messages that it takes") {
+    Manager manager;
+    const std::size_t count = os::kDescriptorsAMessageMax + 1;
+    os::keep_connections("client", std::vector<int>(count, STDERR_FILENO));
+    CHECK(manager.next() == "FDSTORE=1\nFDNAME=client");
+    CHECK(manager.descriptors() == os::kDescriptorsAMessageMax);
+    CHECK(manager.next() == "FDSTORE=1\nFDNAME=client");
+    CHECK(manager.descriptors() == 1);
+    os::keep_connections("client", {});
     CHECK(manager.next().empty());
 }
 

@@ -9,6 +9,7 @@
 #include <filesystem>
 
 #include "common/zmtp/connection.hpp"
+#include "tests/unit/common/os/manager.hpp"
 #include "tests/unit/common/session/echo_daemon.hpp"
 
 namespace {
@@ -26,8 +27,9 @@ std::string text_of(const base::Buffer& bytes) {
 // One connection of a client that sends what the test wants.
 class Raw {
   public:
-    explicit Raw(const std::string& path)
-        : connection_(*zmtp::connect_to(path), zmtp::Side::Connecting, zmtp::Limits{}) {}
+    explicit Raw(const std::string& path, std::uint32_t features = 0)
+        : connection_(*zmtp::connect_to(path), zmtp::Side::Connecting,
+                      zmtp::Limits{.features = features}) {}
 
     void send(const api::ClientFrame& frame) { send_bytes(api::encode(frame)); }
     void send_bytes(const base::Buffer& bytes) {
@@ -61,8 +63,9 @@ class Raw {
 };
 
 struct TwoConnections {
-    explicit TwoConnections(const std::string& path, SessionId again = {})
-        : control(path), events(path) {
+    explicit TwoConnections(const std::string& path, SessionId again = {},
+                            std::uint32_t features = 0)
+        : control(path, features), events(path, features) {
         control.send(api::Hello{.session = again, .pid = static_cast<std::uint32_t>(::getpid())});
         id = control.expect<api::Welcome>().session;
         events.send(api::EventsHere{.session = id});
@@ -101,6 +104,39 @@ TEST_CASE("a session asks on one connection and is told on the other") {
     CHECK_FALSE(client.control.next());
     CHECK_FALSE(client.events.next());
     daemon.run([&] { CHECK(daemon.ended == std::vector{session::End::Goodbye}); });
+}
+
+TEST_CASE("the service manager gets the connections when something is asked, else at once") {
+    const std::string keeps = "FDSTORE=1\nFDNAME=client";
+    for (const bool is_asked : {false, true}) {
+        CAPTURE(is_asked);
+        Manager manager;
+        EchoDaemon daemon;
+        const TwoConnections client(daemon.path(), {}, is_asked ? api::kKeptIfAsked : 0);
+        // Both at once where both were there.
+        std::size_t kept = 0;
+        while (manager.next() == keeps) {
+            kept += manager.descriptors();
+        }
+        CHECK(kept == (is_asked ? 0 : 2));
+    }
+    const auto asks = [&](const api::ClientFrame& frame) {
+        Manager manager;
+        EchoDaemon daemon;
+        TwoConnections client(daemon.path(), {}, api::kKeptIfAsked);
+        client.control.send(frame);
+        const auto reply = client.control.expect<api::Reply>();
+        CHECK(reply.number == 1);
+        CHECK(reply.error == 1);
+        // Before the answer.
+        const bool is_kept = manager.next() == keeps;
+        CHECK(manager.descriptors() == (is_kept ? 2 : 0));
+        CHECK(manager.next().empty());
+        return is_kept;
+    };
+    CHECK(asks(api::Keep{.number = 1}));
+    CHECK(asks(api::Request{.number = 1, .payload = bytes_of("e")}));
+    CHECK_FALSE(asks(api::Goodbye{.number = 1}));
 }
 
 // This thread as another user, if it may become one: the kernel looks at the effective ids of who
@@ -177,6 +213,11 @@ TEST_CASE("what is out of turn, or no frame, ends its own session alone") {
     ends([](auto& bad) { bad.control.send_bytes(bytes_of("nonsense")); });
     ends([](auto& bad) { bad.events.send(api::Request{.number = 1, .payload = bytes_of("e")}); });
     ends([](auto& bad) { bad.events.send(api::Goodbye{.number = 1}); });
+    ends([](auto& bad) { bad.events.send(api::Keep{.number = 1}); });
+    ends([](auto& bad) {
+        bad.control.send(api::Request{.number = 1, .payload = bytes_of("w")});
+        bad.control.send(api::Keep{.number = 2});
+    });
 
     Raw mute(daemon.path());
     mute.send(api::Request{.number = 1, .payload = bytes_of("e")});
@@ -190,8 +231,8 @@ TEST_CASE("what is out of turn, or no frame, ends its own session alone") {
 
     CHECK(good.ask(1, "estill here") == "still here");
     daemon.run([&] {
-        CHECK(daemon.ended == std::vector(5, session::End::Broke));
-        CHECK(daemon.server().counters().protocol_errors == 6);
+        CHECK(daemon.ended == std::vector(7, session::End::Broke));
+        CHECK(daemon.server().counters().protocol_errors == 8);
     });
 }
 

@@ -42,7 +42,8 @@ std::vector<ClientFrame> client_frames() {
             EventsHere{.session = SessionId{77}},
             Request{.number = 1, .payload = bytes_of("ask")},
             Request{.number = 0, .payload = {}},
-            Goodbye{.number = 3}};
+            Goodbye{.number = 3},
+            Keep{.number = 4}};
 }
 
 std::vector<DaemonFrame> daemon_frames() {

@@ -80,6 +80,60 @@ TEST_CASE("messages queued before the handshake arrive in order, both ways, of e
     CHECK(!ends.connecting.wants_write());
 }
 
+TEST_CASE("a connection to one of ours costs one round trip, to another peer it waits for READY") {
+    for (const bool is_early : {true, false}) {
+        CAPTURE(is_early);
+        Ends ends = make_ends({.sends_early = is_early});
+        REQUIRE(ends.connecting.send(pattern(100)));
+        REQUIRE(ends.connecting.flush());
+        CHECK(ends.connecting.wants_write() == false);
+        int up = 0;
+        REQUIRE(ends.listening.receive([&](const base::Buffer& message) {
+            ++up;
+            CHECK(same(message, pattern(100)));
+        }));
+        CHECK(up == (is_early ? 1 : 0));
+        REQUIRE(ends.listening.send(pattern(200)));
+        REQUIRE(ends.listening.flush());
+        int down = 0;
+        REQUIRE(ends.connecting.receive([&](const base::Buffer& message) {
+            ++down;
+            CHECK(same(message, pattern(200)));
+        }));
+        CHECK(down == 1);
+        CHECK(ends.connecting.is_ready());
+        CHECK(ends.connecting.wants_write() == !is_early);
+    }
+}
+
+TEST_CASE("the handshake alone leaves the message that came with it") {
+    Ends ends = make_ends({.sends_early = true});
+    REQUIRE(ends.connecting.send(pattern(100)));
+    REQUIRE(ends.connecting.flush());
+    CHECK(*ends.listening.read_some(kGreetingBytes) == kGreetingBytes);
+    CHECK(*ends.listening.go_on_with_handshake() == false);
+    REQUIRE(ends.listening.read_some(1000));
+    CHECK(*ends.listening.go_on_with_handshake());
+    CHECK(*ends.listening.go_on_with_handshake());
+    CHECK(same(**ends.listening.next_message(), pattern(100)));
+}
+
+TEST_CASE("a stranger hears why after what was sent early") {
+    test::SocketPair pair = test::socket_pair();
+    Connection connection(std::move(pair.one), Side::Connecting, {.sends_early = true});
+    REQUIRE(connection.send(pattern(3)));
+    REQUIRE(connection.flush());
+    write_raw(pair.other, bytes_of("HTTP/1.1 400 Bad Request\r\n"));
+    CHECK(receive_nothing(connection).error() == ConnectionError::Protocol);
+    std::array<char, 512> heard{};
+    const ssize_t size = ::recv(pair.other.get(), heard.data(), heard.size(), 0);
+    REQUIRE(size > 0);
+    const std::string_view text(heard.data(), static_cast<std::size_t>(size));
+    const auto message = text.find(std::string_view("\0\3", 2), kGreetingBytes);
+    CHECK(message != std::string_view::npos);
+    CHECK(text.find("\5ERROR") > message);
+}
+
 TEST_CASE("a peer that does not read makes send refuse, and nothing is lost") {
     Ends ends = make_ends({.message_bytes_max = 1u << 20u, .queue_bytes_max = 1u << 20u});
     std::vector<base::Buffer> up;

@@ -110,6 +110,21 @@ TEST_CASE("messages of one read lie in one block of memory") {
     CHECK(got.messages[1].data() == got.messages[0].data() + 10 + 2);
 }
 
+TEST_CASE("who sends more than the first small block takes gets whole ones") {
+    Incoming incoming(Side::Listening, 65'536, 1000);
+    (void)read(incoming, handshake(), [] { return std::size_t{65'536}; });
+    const std::size_t small = incoming.room().size();
+    REQUIRE(small < 65'536);
+    // The last message ends where the block does, and nobody holds one.
+    std::vector<std::byte> stream;
+    while (stream.size() < small) {
+        append_message(stream, pattern(62));
+    }
+    REQUIRE(stream.size() == small);
+    (void)read(incoming, stream, [] { return std::size_t{65'536}; });
+    CHECK(incoming.room().size() > 60'000);
+}
+
 TEST_CASE("a block that nobody holds is written anew") {
     Incoming incoming(Side::Listening, 4096, 1000);
     const auto hello = handshake();

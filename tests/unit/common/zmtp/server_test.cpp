@@ -75,9 +75,20 @@ struct Served {
         REQUIRE(listener);
         auto created = Server::create(*loop, std::move(*listener), {},
                                       {.connected = [](auto, const auto&) { return true; },
-                                       .message = [this](auto, const base::Buffer&) { ++messages; },
+                                       .message =
+                                           [this](auto id, const base::Buffer&) {
+                                               last = id;
+                                               ++messages;
+                                           },
                                        .closed = [](auto, const std::string&) {},
-                                       .process_ended = nullptr});
+                                       .process_ended = [this](auto id) { ended.push_back(id); },
+                                       .keep =
+                                           [this](std::span<const int> fds) {
+                                               kept.push_back(fds.size());
+                                               for (const int fd : fds) {
+                                                   manager.emplace_back(::dup(fd));
+                                               }
+                                           }});
         REQUIRE(created);
         server = std::move(*created);
         loop->at_turn_end([this] { server->flush(); });
@@ -114,6 +125,52 @@ struct Served {
     std::unique_ptr<os::EventLoop> loop;
     std::unique_ptr<Server> server;
     int messages = 0;
+    ServerConnectionId last{};              // Of whom a message came.
+    std::vector<ServerConnectionId> ended;  // Whose process did.
+    std::vector<std::size_t> kept;          // How many at once.
+    std::vector<os::UniqueFd> manager;      // Has them.
+};
+
+// A process with two connections, which a child of it holds too.
+class Parent {
+  public:
+    explicit Parent(const std::string& path) : process_(::fork()) {
+        REQUIRE(process_ >= 0);
+        if (process_ == 0) run(path);
+        gate_.other.reset();
+        pollfd watched{.fd = gate_.one.get(), .events = POLLIN, .revents = 0};
+        const auto patience = std::chrono::milliseconds(test::kPatience).count();
+        std::byte byte{};
+        REQUIRE(::poll(&watched, 1, static_cast<int>(patience)) == 1);
+        REQUIRE(::recv(gate_.one.get(), &byte, 1, 0) == 1);  // The child has them too.
+    }
+    ~Parent() {
+        (void)::kill(-process_, SIGKILL);
+        end();
+    }
+    Parent(const Parent&) = delete;
+    Parent& operator=(const Parent&) = delete;
+
+    // The child lives on.
+    void end() const {
+        (void)::kill(process_, SIGKILL);
+        (void)::waitpid(process_, nullptr, 0);
+    }
+
+  private:
+    [[noreturn]] void run(const std::string& path) {
+        (void)::setpgid(0, 0);
+        const auto one = connect_to(path);
+        const auto other = connect_to(path);
+        if (!one || !other) ::_exit(1);
+        const std::byte byte{};
+        if (::fork() == 0) (void)::send(gate_.other.get(), &byte, 1, MSG_NOSIGNAL);
+        for (;;)
+            ::pause();
+    }
+
+    test::SocketPair gate_ = test::socket_pair();
+    pid_t process_;
 };
 
 }  // namespace
@@ -150,6 +207,45 @@ TEST_CASE("a user's room is given back with his connections") {
         CHECK(served.turn_until([&] { return served.server->connections() == 0; }));
     }
     CHECK(served.server->turned_away() == 0);
+}
+
+TEST_CASE("the end of a process is told of each of its connections, though a child holds them") {
+    Served served;
+    const Parent parent(served.folder.file("server"));
+    REQUIRE(served.turn_until([&] { return served.server->connections() == 2; }));
+    CHECK(served.ended.empty());
+    parent.end();
+    CHECK(served.turn_until([&] { return served.ended.size() == 2; }));
+    CHECK(served.server->connections() == 2);
+}
+
+TEST_CASE("the connections of a process are kept together, each once, and closed also then") {
+    Served served;
+    std::vector<Connection> clients;
+    const auto connect = [&] {
+        auto socket = connect_to(served.folder.file("server"));
+        REQUIRE(socket);
+        clients.emplace_back(std::move(*socket), Side::Connecting, Limits{.sends_early = true});
+        REQUIRE(clients.back().send(test::pattern(10)));
+        REQUIRE(clients.back().flush());
+        const int before = served.messages;
+        REQUIRE(served.turn_until([&] { return served.messages > before; }));
+    };
+    connect();
+    connect();
+    CHECK(served.kept.empty());
+    served.server->keep(served.last);
+    served.server->keep(served.last);
+    CHECK(served.kept == std::vector<std::size_t>{2});
+    connect();
+    served.server->keep(served.last);
+    CHECK(served.kept == std::vector<std::size_t>{2, 1});
+
+    served.server->close(served.last);
+    pollfd watched{.fd = clients.back().fd(), .events = POLLIN, .revents = 0};
+    const auto patience = std::chrono::milliseconds(test::kPatience).count();
+    REQUIRE(::poll(&watched, 1, static_cast<int>(patience)) == 1);
+    CHECK((watched.revents & POLLHUP) != 0);
 }
 
 TEST_CASE("who opened a listener is looked at before anything is said to it") {

@@ -13,6 +13,7 @@
 
 #include "common/os/clock.hpp"
 #include "common/zmtp/listener.hpp"
+#include "tests/unit/common/os/manager.hpp"
 #include "tests/unit/common/ring_client/one_node_ring.hpp"
 #include "tests/unit/common/zmtp/support.hpp"
 
@@ -54,8 +55,10 @@ struct Cpgd {
 
 // A client's connection: says Hello at once, and writes down what it hears.
 struct Client {
-    Client(const std::string& path, api::SessionId session, std::uint64_t last_event)
-        : connection(*zmtp::connect_to(path), zmtp::Side::Connecting, zmtp::Limits{}) {
+    Client(const std::string& path, api::SessionId session, std::uint64_t last_event,
+           std::uint32_t features)
+        : connection(*zmtp::connect_to(path), zmtp::Side::Connecting,
+                     zmtp::Limits{.features = features}) {
         say(api::Hello{.session = session,
                        .pid = static_cast<std::uint32_t>(::getpid()),
                        .last_event = last_event,
@@ -102,7 +105,7 @@ struct Node {
         client.reset();
         REQUIRE(wait([&] {
             if (client && client->last<api::Refused>() != nullptr) client.reset();
-            if (!client) client.emplace(folder.file("cpg"), session, last_event);
+            if (!client) client.emplace(folder.file("cpg"), session, last_event, features);
             return client->last<api::Welcome>() != nullptr;
         }));
         return *client->last<api::Welcome>();
@@ -136,6 +139,7 @@ struct Node {
     OneNodeRing ring;
     std::unique_ptr<Cpgd> cpgd;
     std::optional<Client> client;
+    std::uint32_t features = 0;  // Of the next client.
 };
 
 void overwrite(const std::string& path, std::uint64_t at, const std::string& bytes) {
@@ -185,6 +189,26 @@ TEST_CASE("a cpgd that was killed goes on with its clients and groups") {
     const auto& event = *node.client->last<api::SessionEvent>();
     CHECK(event.event == 2);
     CHECK(std::get<api::Delivered>(event.what).payload.size() == 5);
+}
+
+TEST_CASE(
+    "the service manager gets a client's connection when it asks for something, else at once") {
+    Manager manager;
+    Node node;
+    (void)node.connect();
+    CHECK(manager.next() == "FDSTORE=1\nFDNAME=client");
+    node.features = api::kKeptIfAsked;
+    const auto asks = [&](const api::ClientFrame& frame) {
+        (void)node.connect();
+        CHECK(manager.next().empty());
+        node.client->say(frame);
+        REQUIRE(node.wait([&] { return node.client->last<api::Reply>() != nullptr; }));
+        CHECK(node.client->last<api::Reply>()->error == 1);
+        return manager.next() == "FDSTORE=1\nFDNAME=client";
+    };
+    CHECK(asks(api::Keep{.request = 1}));
+    CHECK(asks(api::Join{.request = 1, .handle = api::GroupHandle{5}, .group = "crmd"}));
+    CHECK_FALSE(asks(api::Goodbye{.request = 1}));
 }
 
 TEST_CASE("a state that can't be used is named in the log, and cpgd starts afresh") {
