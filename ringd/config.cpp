@@ -86,6 +86,7 @@ transport::NetworkConfig network_config(const config::ClusterConfig& config) {
     network.self = *config.self;
     network.suite = suite_of(config.crypto.cipher);
     network.block_unlisted = config.block_unlisted_addresses;
+    network.has_lifelines = config.system.lifelines;
     for (const config::Link& link : config.links) {
         const auto& own = config.local()->links.at(link.number);
         if (!own) continue;

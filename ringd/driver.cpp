@@ -258,6 +258,7 @@ void Driver::carry_out(base::Instant now, const totem::Action& action) {
             [&](const totem::SendToAll& send) { parts_.transport.queue(send); },
             [&](const totem::SetAudience& audience) { parts_.transport.set_audience(audience); },
             [&](const totem::UseLink& use) { parts_.transport.use_link(use); },
+            [&](const totem::KeepLifelines& keep) { parts_.transport.keep_lifelines(now, keep); },
             [&](const totem::StoreRing& store) {
                 store_began_ = os::now();
                 parts_.ring_ids.store(store.ring);

@@ -106,6 +106,7 @@ json peers_json(const totem::RingStatus& status, const config::ClusterConfig& co
                       {"bytes_received", counters.bytes_received},
                       {"packets_dropped", counters.drops.total()}};
         if (peer.best_link) entry["best_link"] = peer.best_link->value();
+        if (peer.lifeline) entry["lifeline"] = peer.lifeline->value();
         peers.push_back(std::move(entry));
     }
     return peers;
@@ -221,6 +222,10 @@ json counters_json(const totem::Ring& ring, const transport::Transport& transpor
             links[std::to_string(link.number)]["rdma"] = rdma_counters_json(*counters.rdma);
         }
     }
+    const transport::LifelineCounters lines = transport.lifeline_counters();
+    json not_listening = json::array();
+    for (const totem::LinkId link : lines.not_listening)
+        not_listening.push_back(link.value());
     const DriverCounters& own = driver.counters();
     json pauses = json::array();
     for (const DriverCounters::Pause& pause : own.recent_pauses) {
@@ -246,6 +251,14 @@ json counters_json(const totem::Ring& ring, const transport::Transport& transpor
               {"drops", std::move(drops)},
               {"gathers", std::move(gathers)}}},
             {"links", std::move(links)},
+            {"lifelines",
+             {{"open", lines.open},
+              {"made", lines.made},
+              {"hung_up", lines.hung_up},
+              {"closed", lines.closed},
+              {"not_made", lines.not_made},
+              {"refused", lines.refused},
+              {"not_listening", std::move(not_listening)}}},
             {"process",
              {{"turns", own.turns},
               {"pauses", own.pauses},

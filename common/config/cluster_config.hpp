@@ -116,7 +116,8 @@ struct System {
     std::string user = "halo";
     std::string group = "halo";
     bool sandbox = true;
-    bool resume = true;  // ringd goes on where it was killed.
+    bool resume = true;     // ringd goes on where it was killed.
+    bool lifelines = true;  // A silent TCP connection with each peer.
 };
 
 struct Quorum {

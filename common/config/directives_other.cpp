@@ -120,12 +120,13 @@ constexpr auto kDirectives = std::to_array<Directive>({
 
     number("halo.heartbeat_interval", "100", 10, 10'000, "ms", Reload::Yes,
            "How often each node tells each other one on each link that it lives; members of a "
-           "ring of 3 to 8 take turns, and do so in every other of these times. Shorter: "
-           "failures are seen sooner, at more packets."),
+           "ring of 3 to 8 take turns, and do so in every other of these times, members of one of "
+           "2 to 8 that have lifelines in 3.5 of them. Shorter: failures are seen sooner, at more "
+           "packets."),
     number("halo.silence_min", "600", 50, 60'000, "ms", Reload::Yes,
            "A peer that was silent on all links for this long counts as failed; 200 ms "
-           "more in a ring of 3 to 8, where it takes turns, and more where measured jitter asks "
-           "for it."),
+           "more in a ring of 3 to 8, where it takes turns, 300 ms more in one of 2 to 8 with "
+           "lifelines, and more where measured jitter asks for it."),
     number("halo.silence_max", "2000", 50, 600'000, "ms", Reload::Yes,
            "Upper bound of that, whatever was measured."),
     number("halo.probes_to_convict", "3", 1, 100, "", Reload::Yes,
@@ -156,6 +157,10 @@ constexpr auto kDirectives = std::to_array<Directive>({
     on_off("halo.resume", "yes", Reload::Start,
            "A ringd that was killed, or ended to be started again, goes on as the same member: the "
            "ring does not notice. Off: its death is a crash, and costs nothing before."),
+    on_off("halo.lifelines", "yes", Reload::Start,
+           "Members of a ring keep a silent TCP connection with each other, to the port of the "
+           "same number: who dies is known at once, and an idle cluster needs fewer heartbeats. "
+           "What it says is a hint, and checked."),
 
     choice("halo.real_time", "when_late", "when_late|always", Reload::Start,
            "When ringd has real-time priority: from the moment that it runs more than 50 ms late, "

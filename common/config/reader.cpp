@@ -298,6 +298,7 @@ System read_system(const Values& system, const Values& halo) {
     result.group = halo.text("group", result.group);
     result.sandbox = halo.is_on("sandbox", true);
     result.resume = halo.is_on("resume", true);
+    result.lifelines = halo.is_on("lifelines", true);
     return result;
 }
 

@@ -91,8 +91,8 @@ void judge_encryption(const Loaded& running, const Loaded& next, ReloadVerdict& 
 
 constexpr auto kOwnKeys = std::to_array<std::string_view>(
     {"totem.keyfile", "totem.nodeid", "nodelist.local_node_pos", "halo.user", "halo.group",
-     "halo.sandbox", "halo.resume", "halo.service_grace", "halo.retained_bytes_max",
-     "halo.queue_bytes_max"});
+     "halo.sandbox", "halo.resume", "halo.lifelines", "halo.service_grace",
+     "halo.retained_bytes_max", "halo.queue_bytes_max"});
 
 bool is_cluster_wide(const std::string& key) {
     if (std::ranges::find(kOwnKeys, key) != kOwnKeys.end() || key.ends_with(".bindnetaddr"))

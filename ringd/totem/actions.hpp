@@ -37,6 +37,12 @@ struct UseLink {
     std::optional<LinkId> link{};
 };
 
+// A lifeline is to be kept with each of these, and with nobody else: a connection on which nothing
+// is said, and which the kernel of a process that dies ends. Ascending.
+struct KeepLifelines {
+    std::vector<base::NodeId> peers;
+};
+
 // Make durable, then step with RingStored. Nothing of a ring with a higher seq is sent before.
 struct StoreRing {
     base::RingId ring{};
@@ -84,6 +90,6 @@ struct Taken {
 struct Left {};
 
 using Action = std::variant<SendTo, SendToAll, SetAudience, UseLink, StoreRing, Deliver,
-                            InstallConfiguration, Taken, Left>;
+                            InstallConfiguration, Taken, Left, KeepLifelines>;
 
 }  // namespace totem

@@ -78,6 +78,10 @@ struct PeerEvidence {
         Obituary,         // An authentic packet says that the peer's ringd died.
         LinkLost,         // Our own interface has no carrier or no address: all peers on this link.
         LinkBack,
+        LifelineUp,    // A lifeline with the peer is there, on this link (KeepLifelines).
+        LifelineDown,  // It is not, and that says nothing of the peer. kNoNode: nobody's is.
+        HungUp,        // It ended without a word, as when the peer's process dies. Can be forged:
+                       // it starts quick probes, and fewer of their answers convict.
     };
     base::NodeId peer{};  // kNoNode for LinkLost and LinkBack.
     LinkId link{};

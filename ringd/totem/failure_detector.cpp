@@ -69,9 +69,7 @@ void FailureDetector::packet_arrived(base::NodeId peer, LinkId link, Instant now
     if (path == nullptr) return;
     PeerState& state = peers_.at(peer);
     if (state.run_over) return;
-    state.unreachable = 0;
-    state.probing = false;
-    state.refuses = false;
+    gave_a_sign(state);
     // Traffic keeps a path up; only heartbeats bring it up.
     if (!path->health.up) return;
     path->health.last_heard = now;
@@ -113,9 +111,7 @@ bool FailureDetector::heartbeat_arrived(base::NodeId peer, LinkId link, const He
     if (path == nullptr) return false;
     PeerState& state = peers_.at(peer);
     if (!accept_run(state, heartbeat.row.incarnation, now)) return false;
-    state.unreachable = 0;
-    state.probing = false;
-    state.refuses = false;
+    gave_a_sign(state);
 
     path->peer_sent_ns = heartbeat.sent_ns;
     path->peer_sent_at = now;
@@ -143,9 +139,13 @@ bool FailureDetector::heartbeat_arrived(base::NodeId peer, LinkId link, const He
     if (is_same_rate && !is_rare(*path) && path->last_beat &&
         now - *path->last_beat <= silence_max()) {
         const Duration gap = now - *path->last_beat;
-        const Duration mean = path->mean_gap == Duration{} ? gap : path->mean_gap;
-        const Duration deviation = gap > mean ? gap - mean : mean - gap;
-        path->mean_gap = smoothed(mean, gap, 16);
+        // Who takes turns comes early now and then, and says when at the latest.
+        const Duration mean = is_asked(*path)                ? promised
+                              : path->mean_gap == Duration{} ? gap
+                                                             : path->mean_gap;
+        const Duration early = is_asked(*path) ? Duration{} : mean - gap;
+        const Duration deviation = gap > mean ? gap - mean : early;
+        path->mean_gap = is_asked(*path) ? mean : smoothed(mean, gap, 16);
         path->health.jitter = smoothed(path->health.jitter, deviation, 16);
     }
     path->last_beat = now;
@@ -162,6 +162,13 @@ bool FailureDetector::heartbeat_arrived(base::NodeId peer, LinkId link, const He
     return true;
 }
 
+void FailureDetector::gave_a_sign(PeerState& peer) {
+    peer.unreachable = 0;
+    peer.probing = false;
+    peer.refuses = false;
+    peer.has_hung_up = false;
+}
+
 void FailureDetector::port_unreachable(base::NodeId peer, LinkId link, Instant now) {
     if (path_of(peer, link) == nullptr) return;
     PeerState& state = peers_.at(peer);
@@ -172,23 +179,36 @@ void FailureDetector::port_unreachable(base::NodeId peer, LinkId link, Instant n
         state.probing = false;
         return;
     }
-    if (!state.probing) {
-        state.probes = 0;
-        // A single one can be forged, or be an echo of a restart: see what a probe meets.
-        state.probing = true;
-        state.unreachable = 0;
-        state.probe_due = now;
-        next_tick_ = now;
-    }
+    // A single one can be forged, or be an echo of a restart: see what a probe meets.
+    if (!state.probing) begin_probing(state, now);
     // The answers to a burst count as well: a kernel gives six at once and then one a second
     // (icmp_ratelimit), so that a busy ring leaves none for the probes.
     ++state.unreachable;
-    const bool is_accused = now - state.accused_at < kAccusationCounts;
-    if (is_accused || state.unreachable >= settings_.probes_to_convict) {
-        state.probing = false;
-        state.refuses = true;
-        take_down(state);
-    }
+    judge_refusals(state, now);
+}
+
+void FailureDetector::begin_probing(PeerState& peer, Instant now) {
+    peer.probing = true;
+    peer.probes = 0;
+    peer.unreachable = 0;
+    peer.probe_due = now;
+    next_tick_ = now;
+}
+
+void FailureDetector::judge_refusals(PeerState& peer, Instant now) {
+    if (peer.unreachable < refusals_to_convict(peer, now)) return;
+    peer.probing = false;
+    peer.refuses = true;
+    take_down(peer);
+}
+
+std::uint32_t FailureDetector::refusals_to_convict(const PeerState& peer, Instant now) const {
+    if (now - peer.accused_at < kAccusationCounts) return 1;
+    if (!peer.has_hung_up) return settings_.probes_to_convict;
+    // One for each link: who has moved an address lives, and answers on another one.
+    const auto links =
+        std::ranges::count(peer.paths, true, [](const Path& path) { return path.health.up; });
+    return std::min(settings_.probes_to_convict, static_cast<std::uint32_t>(links));
 }
 
 void FailureDetector::link_changed(LinkId link, bool has_carrier, Instant now) {
@@ -315,6 +335,7 @@ std::vector<LinkHealth> FailureDetector::health(base::NodeId peer) const {
 }
 
 void FailureDetector::take_down(PeerState& peer) {
+    peer.has_hung_up = false;
     for (Path& path : peer.paths) {
         path.health.up = false;
         path.beats_since_down = 0;

@@ -49,6 +49,15 @@ class FailureDetector {
     [[nodiscard]] bool is_over(base::NodeId peer, const Incarnation& incarnation) const;
 
     void port_unreachable(base::NodeId peer, LinkId link, Instant now);
+    // A lifeline with the peer is there on this link: if its process dies, its kernel says so.
+    void lifeline_up(base::NodeId peer, LinkId link, Instant now);
+    // It is not, which says nothing of the peer. kNoNode: nobody's is.
+    void lifeline_down(base::NodeId peer, Instant now);
+    // It ended without a word: whether the peer is dead is asked at once.
+    void hung_up(base::NodeId peer, Instant now);
+    // Nobody else has one any more.
+    void keep_lifelines(const NodeSet& peers, Instant now);
+    [[nodiscard]] std::optional<LinkId> lifeline(base::NodeId peer) const;
     void link_changed(LinkId link, bool has_carrier, Instant now);
     // The run is gone for certain.
     void convict(base::NodeId peer);
@@ -58,8 +67,8 @@ class FailureDetector {
     // Somebody else does not hear the peer: half a silence is enough here as well.
     void accuse(base::NodeId peer, Instant now);
     // A ring is installed: `near` are beaten often, the other members rarely, and all are told how
-    // often. Where all members but ourselves are near they take turns. Empty: all members at the
-    // full rate, and nobody is told.
+    // often. Where all members but ourselves are near they take turns, and beat more rarely as long
+    // as we have a lifeline with each. Empty: all members at the full rate, and nobody is told.
     void watch(base::NodeId self, const NodeSet& members, const NodeSet& near, Instant now);
     // All are to say something now, in a gather: who beats rarely and does not is missed soon.
     void expect_all(Instant now);
@@ -146,10 +155,11 @@ class FailureDetector {
         std::uint32_t members = 0;
         Instant next_at{};  // Our turn.
         Instant told_at{};  // When we beat last.
+        bool all_have_lifelines = false;
 
         template <class A>
         void archive(A& a) {
-            a(first, place, members, next_at, told_at);
+            a(first, place, members, next_at, told_at, all_have_lifelines);
         }
     };
     struct PeerState {
@@ -170,6 +180,8 @@ class FailureDetector {
         bool refuses = false;
         bool ever_heard = false;
         Instant accused_at{};
+        std::optional<LinkId> lifeline{};
+        bool has_hung_up = false;      // And nothing came since.
         bool is_near = false;          // Beaten often, however many nodes there are.
         bool is_far = false;           // Beaten rarely.
         std::uint32_t told_beats = 0;  // That told it how often we beat.
@@ -178,7 +190,7 @@ class FailureDetector {
         void archive(A& a) {
             a(paths, run, run_over, run_since, had_run_before, late_run, late_beats, best,
               shunned_until, unreachable, probe_due, probes, probing, refuses, ever_heard,
-              accused_at, is_near, is_far, told_beats);
+              accused_at, lifeline, has_hung_up, is_near, is_far, told_beats);
         }
     };
 
@@ -187,6 +199,7 @@ class FailureDetector {
     [[nodiscard]] Duration near_interval() const;
     [[nodiscard]] Duration silence_min() const;
     [[nodiscard]] Duration silence_max() const;
+    [[nodiscard]] Duration rare_min() const;
     [[nodiscard]] Duration silence_limit(const Path& path) const;
     [[nodiscard]] bool is_rare(const Path& path) const;
     [[nodiscard]] bool is_asked(const Path& path) const;
@@ -198,9 +211,17 @@ class FailureDetector {
     [[nodiscard]] Beat beat_to(base::NodeId node, PeerState& peer, Path& path, bool probe,
                                Instant now);
     void take_down(PeerState& peer);
+    void begin_probing(PeerState& peer, Instant now);
+    void judge_refusals(PeerState& peer, Instant now);
+    [[nodiscard]] std::uint32_t refusals_to_convict(const PeerState& peer, Instant now) const;
+    static void gave_a_sign(PeerState& peer);
     [[nodiscard]] Duration interval_to(const PeerState& peer, const Path& path) const;
     [[nodiscard]] static bool knows_our_rate(const PeerState& peer);
     [[nodiscard]] bool takes_turns(const PeerState& peer, const Path& path) const;
+    [[nodiscard]] bool are_turns_taken() const;
+    [[nodiscard]] static bool has_lifeline(const PeerState& peer);
+    void look_at_lifelines(Instant now);
+    void tell_rate_anew(PeerState& peer, Instant now);
     void keep_step(base::NodeId from, Instant beat_due, Instant now);
     [[nodiscard]] bool turn_has_come(Instant now) const;
     static bool accept_run(PeerState& peer, const Incarnation& incarnation, Instant now);

@@ -33,16 +33,20 @@ void FailureDetector::watch(base::NodeId self, const NodeSet& members, const Nod
                             Instant now) {
     const Duration interval_before = near_interval();
     turns_.reset();
-    const bool all_are_near = near.size() + 1 == members.size() && near.size() > 1;
+    const bool all_are_near = near.size() + 1 == members.size() && !near.empty();
     if (all_are_near) {
         const auto place = std::lower_bound(members.begin(), members.end(), self) - members.begin();
         turns_ = Turns{.first = members.front(),
                        .place = static_cast<std::uint32_t>(place),
                        .members = static_cast<std::uint32_t>(members.size()),
-                       .told_at = now};
+                       .told_at = now,
+                       .all_have_lifelines = std::ranges::all_of(near, [&](base::NodeId node) {
+                           const auto found = peers_.find(node);
+                           return found != peers_.end() && has_lifeline(found->second);
+                       })};
     }
     const bool is_worth_it =
-        far_interval() >= 3 * heartbeat_interval() && far_interval() > silence_min() / 2;
+        far_interval() >= 3 * heartbeat_interval() && far_interval() > rare_min();
     for (auto& [node, state] : peers_) {
         const bool was_far = state.is_far;
         const bool was_near = state.is_near;
@@ -50,19 +54,24 @@ void FailureDetector::watch(base::NodeId self, const NodeSet& members, const Nod
         state.is_far = is_worth_it && !near.empty() && members.contains(node) && !state.is_near;
         const bool is_same_rate = !state.is_near || near_interval() == interval_before;
         if (was_far == state.is_far && was_near == state.is_near && is_same_rate) continue;
-        state.told_beats = 0;
-        for (Path& path : state.paths)
-            path.beat_due = std::min(path.beat_due, now + beat_interval());
+        tell_rate_anew(state, now);
     }
     next_tick_ = now;
 }
 
+void FailureDetector::tell_rate_anew(PeerState& peer, Instant now) {
+    peer.told_beats = 0;
+    for (Path& path : peer.paths)
+        path.beat_due = std::min(path.beat_due, now + beat_interval());
+}
+
 bool FailureDetector::takes_turns(const PeerState& peer, const Path& path) const {
-    return turns_ && peer.is_near && knows_our_rate(peer) && path.health.up && !path.doubted_until;
+    return are_turns_taken() && peer.is_near && knows_our_rate(peer) && path.health.up &&
+           !path.doubted_until;
 }
 
 void FailureDetector::keep_step(base::NodeId from, Instant beat_due, Instant now) {
-    if (!turns_) {
+    if (!are_turns_taken()) {
         if (nodes_.size() < kNodesInStep && beat_due - now <= beat_interval() / 2) hurry(now);
         return;
     }
@@ -93,6 +102,7 @@ void FailureDetector::tick(Instant now, std::vector<Beat>& beats) {
     next_tick_ = now + std::max(beat_interval(), near_interval());
     const auto tick_by = [this](Instant at) { next_tick_ = std::min(next_tick_, at); };
     if (former_) tick_by(former_->until);
+    look_at_lifelines(now);
     ++generation_;  // Who was shunned until now is heard again.
     const bool all_are_told = hurry_due_ && *hurry_due_ <= now;
     if (all_are_told) {

@@ -33,6 +33,11 @@ constexpr int kRefusedCallIntervals = 20;
 // rarer than so: a silence is borne longer by as much.
 constexpr int kTurnIntervalsMax = 2;
 
+// Where lifelines say whose process dies, heartbeats are there for what is cut off or stands still.
+// As many half intervals, and no more than 7/12 of silence_min: a silence is borne for 3/2 of
+// silence_min then, so that a pause of 11/12 of it is no death whenever it begins.
+constexpr int kHalfIntervalsWithLifelines = 7;
+
 // How many mean deviations beyond the usual gap a silence must last.
 constexpr int kJitterFactor = 6;
 
@@ -124,7 +129,11 @@ Duration FailureDetector::far_interval() const {
 
 Duration FailureDetector::near_interval() const {
     const Duration usual = heartbeat_interval();
-    if (!turns_) return usual;
+    if (!are_turns_taken()) return usual;
+    if (turns_->all_have_lifelines) {
+        return std::max(usual,
+                        std::min(usual * kHalfIntervalsWithLifelines / 2, silence_min() * 7 / 12));
+    }
     const int times = std::min(static_cast<int>(turns_->members) - 1, kTurnIntervalsMax);
     return std::max(usual, std::min(usual * times, silence_min() / 2));
 }
@@ -144,17 +153,25 @@ Duration FailureDetector::silence_max() const {
 
 Duration FailureDetector::silence_limit(const Path& path) const {
     // At a slower rate the same number of heartbeats must be missed. Who is asked meanwhile has as
-    // long after the one that is missed, and as much again for a processor that is busy.
+    // long after the one that is missed, and as much again for a processor that is busy, up to half
+    // of silence_min: a cut is to be known within a second.
     const Duration interval = path.promised == Duration{} ? beat_interval() : path.promised;
     const Duration scale = std::max(interval - heartbeat_interval(), Duration{});
-    const Duration least = silence_min() + (is_asked(path) ? 2 * scale : 4 * scale);
+    const Duration more =
+        is_asked(path) ? std::min(2 * scale, silence_min() / 2) : Duration(4 * scale);
+    const Duration least = silence_min() + more;
     const Duration most = std::max(silence_max(), least);
     const Duration adapted = 2 * path.mean_gap + kJitterFactor * path.health.jitter;
     return std::clamp(adapted, least, most);
 }
 
+// From here on a promise is one of the rare heartbeats among many; turns stay below.
+Duration FailureDetector::rare_min() const {
+    return silence_min() * 2 / 3;
+}
+
 bool FailureDetector::is_rare(const Path& path) const {
-    return path.promised > silence_min() / 2;
+    return path.promised > rare_min();
 }
 
 bool FailureDetector::is_asked(const Path& path) const {

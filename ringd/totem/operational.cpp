@@ -114,11 +114,15 @@ void tell_rows(Context& context, base::NodeId node) {
                                        .rows = core.connectivity.rows_to_relay()}));
 }
 
-void watch_members(Core& core) {
+void watch_members(Context& context) {
+    Core& core = context.core;
     const Configuration& ring = *core.installed;
     const bool can_be_rare = (ring.features & kFeatureRareHeartbeats) != 0;
     core.detector.watch(core.self, ring.members,
                         can_be_rare ? near_members(ring.members, core.self) : NodeSet{}, core.now);
+    const NodeSet lifelines = lifeline_members(ring.members, core.self);
+    core.detector.keep_lifelines(lifelines, core.now);
+    context.actions.emplace_back(KeepLifelines{.peers = lifelines.nodes()});
 }
 
 }  // namespace
@@ -147,7 +151,7 @@ Operational install(Context& context, Configuration next_ring, const RecoveryPla
     core.failed_attempts = 0;
     context.trace(TraceEntry::What::Installed, next_ring.ring, next_ring.members.size());
     core.installed = std::move(next_ring);
-    watch_members(core);
+    watch_members(context);
 
     Operational state;
     state.installed_at = core.now;

@@ -292,6 +292,15 @@ void Ring::handle(Context&, const PeerEvidence& event) {
         case PeerEvidence::Kind::LinkBack:
             core_.detector.link_changed(event.link, true, core_.now);
             return;
+        case PeerEvidence::Kind::LifelineUp:
+            core_.detector.lifeline_up(event.peer, event.link, core_.now);
+            return;
+        case PeerEvidence::Kind::LifelineDown:
+            core_.detector.lifeline_down(event.peer, core_.now);
+            return;
+        case PeerEvidence::Kind::HungUp:
+            core_.detector.hung_up(event.peer, core_.now);
+            return;
     }
 }
 
@@ -476,6 +485,7 @@ RingStatus Ring::status() const {
             {.node = peer,
              .heard = core_.detector.hears(peer, core_.now),
              .best_link = core_.detector.best_link(peer),
+             .lifeline = core_.detector.lifeline(peer),
              .links = core_.detector.health(peer),
              .messages_resent = resent == core_.stats.resent_to.end() ? 0 : resent->second});
     }

@@ -3,6 +3,7 @@
 #include "common/base/archive_shape.hpp"
 #include "common/base/invariant.hpp"
 #include "ringd/totem/ring.hpp"
+#include "ringd/totem/watch.hpp"
 
 namespace totem {
 
@@ -46,6 +47,8 @@ void Ring::tell_paths(std::vector<Action>& actions) const {
     if (core_.installed) {
         actions.emplace_back(
             SetAudience{.members = core_.installed->members.without(core_.self).nodes()});
+        actions.emplace_back(
+            KeepLifelines{.peers = lifeline_members(core_.installed->members, core_.self).nodes()});
     }
     for (const auto& [peer, link] : core_.told_links)
         actions.emplace_back(UseLink{.peer = peer, .link = link});

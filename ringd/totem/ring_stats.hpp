@@ -69,6 +69,7 @@ struct PeerStatus {
     base::NodeId node{};
     bool heard = false;
     std::optional<LinkId> best_link{};
+    std::optional<LinkId> lifeline{};  // The link of the one with it, if there is one.
     std::vector<LinkHealth> links;
     std::uint64_t messages_resent = 0;
 };

@@ -14,4 +14,8 @@ inline constexpr std::size_t kMembersWatchingAll = 8;
 // sides. Needs: self is a member.
 [[nodiscard]] NodeSet near_members(const NodeSet& members, base::NodeId self);
 
+// With whom `self` keeps a lifeline: whom it beats at the full rate, and who beats it so. Needs:
+// self is a member.
+[[nodiscard]] NodeSet lifeline_members(const NodeSet& members, base::NodeId self);
+
 }  // namespace totem

@@ -41,6 +41,8 @@ bool NetworkTransport::receive(base::Instant now, std::vector<totem::Event>& eve
         look_at_links(events);
         look_at_paths(now);
     }
+    // After what came before it: a packet is a sign of life.
+    if (look_at_watch && lifelines_) lifelines_->receive(now, events);
     tell_packet_bytes(events);
     return more;
 }
@@ -262,6 +264,8 @@ void NetworkTransport::read_errors(base::Instant now, Link& link,
 
 void NetworkTransport::tell_links(std::vector<totem::Event>& events) {
     look_at_links(events);
+    events.emplace_back(totem::PeerEvidence{
+        .peer = base::kNoNode, .link = {}, .kind = totem::PeerEvidence::Kind::LifelineDown});
     for (const Link& link : links_) {
         if (!link.is_usable) continue;  // That was a change, and is told.
         events.emplace_back(totem::PeerEvidence{.peer = base::kNoNode,

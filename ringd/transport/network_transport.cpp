@@ -53,6 +53,13 @@ os::Result<std::unique_ptr<NetworkTransport>> NetworkTransport::create(const Net
     // Without netlink (a sandbox may deny it) links are judged by their heartbeats alone.
     if (auto watch = LinkWatch::create()) made->watch_ = std::move(*watch);
     made->configure_peers(now, config.peers);
+    // Without them peers are judged by their heartbeats alone.
+    if (config.has_lifelines) {
+        if (auto lifelines = Lifelines::create(config.self))
+            made->lifelines_ = std::move(*lifelines);
+        std::vector<totem::Event> nothing_is_there_yet;
+        made->configure_lifelines(now, nothing_is_there_yet);
+    }
     if (config.memory != nullptr && config.left) {
         made->channel_.go_on_in(*config.memory, *config.left);
     } else if (config.memory != nullptr) {
@@ -147,6 +154,7 @@ void NetworkTransport::commit(base::Instant now, std::vector<totem::Event>& even
     channel_.seal_with(next.key, next.config.suite);
     if (channel_.has_other_key()) drop_key_at_ = now + kOtherKeyKept;
     configure_peers(now, next.config.peers);
+    configure_lifelines(now, events);
     look_at_links(events);
     tell_packet_bytes(events);
 }
@@ -189,6 +197,19 @@ void NetworkTransport::configure_peers(base::Instant now, std::span<const PeerCo
     if (packet_bytes_max_ == 0) packet_bytes_max_ = smallest_packet_bytes();
 }
 
+void NetworkTransport::configure_lifelines(base::Instant now, std::vector<totem::Event>& events) {
+    if (!lifelines_) return;
+    std::vector<Lifelines::Own> links;
+    for (const Link& link : links_) {
+        if (link.config.kind == LinkKind::Udp)
+            links.push_back({.link = link.config.link, .address = link.config.address});
+    }
+    std::vector<Lifelines::Other> peers;
+    for (const Peer& peer : peers_)
+        peers.push_back({.node = peer.node, .addresses = peer.addresses});
+    lifelines_->configure(now, links, std::move(peers), events);
+}
+
 Obituary NetworkTransport::make_obituary() {
     Obituary obituary;
     obituary.packet.resize(kOverheadBytes);
@@ -218,6 +239,7 @@ std::vector<int> NetworkTransport::descriptors() const {
         descriptors.insert(descriptors.end(), own.begin(), own.end());
     }
     if (watch_) descriptors.push_back(watch_->fd());
+    if (lifelines_) descriptors.push_back(lifelines_->fd());
     return descriptors;
 }
 
@@ -230,6 +252,11 @@ void NetworkTransport::set_audience(const totem::SetAudience& audience) {
 void NetworkTransport::use_link(const totem::UseLink& use) {
     flush();
     if (Peer* peer = find_peer(use.peer); peer != nullptr) peer->active = use.link;
+    if (lifelines_) lifelines_->use_link(use.peer, use.link);
+}
+
+void NetworkTransport::keep_lifelines(base::Instant now, const totem::KeepLifelines& keep) {
+    if (lifelines_) lifelines_->keep(now, keep.peers);
 }
 
 void NetworkTransport::queue(const totem::SendTo& send) {
@@ -247,6 +274,7 @@ void NetworkTransport::queue(const totem::SendToAll& send) {
 base::Instant NetworkTransport::next_deadline() const {
     base::Instant next = next_path_look_;
     if (drop_key_at_) next = std::min(next, *drop_key_at_);
+    if (lifelines_) next = std::min(next, lifelines_->next_deadline());
     for (const Link& link : links_) {
         next = std::min(next, link.port->next_deadline());
         if (is_probing(link)) next = std::min(next, link.reach.due());
@@ -290,6 +318,7 @@ void NetworkTransport::pass_deadline(base::Instant now, std::vector<totem::Event
     for (Link& link : links_) {
         judge(link, events);
     }
+    if (lifelines_) lifelines_->pass_deadline(now, events);
     probe_paths(now);
     probe_groups(now);
     tell_packet_bytes(events);
@@ -417,6 +446,10 @@ std::vector<LinkNotice> NetworkTransport::take_notices() {
         }
     }
     return notices;
+}
+
+LifelineCounters NetworkTransport::lifeline_counters() const {
+    return lifelines_ ? lifelines_->counters() : LifelineCounters{};
 }
 
 PeerCounters NetworkTransport::peer_counters(base::NodeId node) const {

@@ -13,6 +13,7 @@
 
 #include "ringd/transport/burst_builder.hpp"
 #include "ringd/transport/group_reach.hpp"
+#include "ringd/transport/lifelines.hpp"
 #include "ringd/transport/link_watch.hpp"
 #include "ringd/transport/network_link.hpp"
 #include "ringd/transport/obituary.hpp"
@@ -50,6 +51,7 @@ struct NetworkConfig {
     std::vector<PeerConfig> peers;
     Suite suite = Suite::Aes256Gcm;
     bool block_unlisted = true;  // block_unlisted_ips: packets from configured addresses only.
+    bool has_lifelines = true;   // lifelines: with peers on UDP links.
     std::size_t socket_buffer_bytes = std::size_t{8} << 20u;
     std::size_t rdma_receives = kRdmaReceivesDefault;
     // Where the channel keeps what outlives the process, and what another process left there to be
@@ -91,7 +93,8 @@ class NetworkTransport final : public Transport {
     // the sockets to which peers send, each with its link.
     [[nodiscard]] std::vector<std::pair<totem::LinkId, int>> lasting_sockets() const;
 
-    // Says of each of our links whether it works: for a core that may think otherwise.
+    // Says of each of our links whether it works, and that no lifeline is there: for a core that
+    // may think otherwise.
     void tell_links(std::vector<totem::Event>& events);
 
     [[nodiscard]] std::vector<int> descriptors() const override;
@@ -99,6 +102,7 @@ class NetworkTransport final : public Transport {
     void queue(const totem::SendToAll& send) override;
     void set_audience(const totem::SetAudience& audience) override;
     void use_link(const totem::UseLink& use) override;
+    void keep_lifelines(base::Instant now, const totem::KeepLifelines& keep) override;
     void flush() override;
     bool receive(base::Instant now, std::vector<totem::Event>& events) override;
     [[nodiscard]] base::Instant next_deadline() const override;
@@ -107,6 +111,7 @@ class NetworkTransport final : public Transport {
     [[nodiscard]] std::vector<LinkNotice> take_notices() override;
     [[nodiscard]] LinkCounters link_counters(totem::LinkId link) const override;
     [[nodiscard]] PeerCounters peer_counters(base::NodeId peer) const override;
+    [[nodiscard]] LifelineCounters lifeline_counters() const override;
 
   private:
     struct Link {
@@ -192,6 +197,7 @@ class NetworkTransport final : public Transport {
     void look_at_links(std::vector<totem::Event>& events);
     static void judge(Link& link, std::vector<totem::Event>& events);
     void look_at_paths(base::Instant now);
+    void configure_lifelines(base::Instant now, std::vector<totem::Event>& events);
     void probe_paths(base::Instant now);
     void tell_packet_bytes(std::vector<totem::Event>& events);
     [[nodiscard]] std::size_t smallest_packet_bytes() const;
@@ -210,6 +216,7 @@ class NetworkTransport final : public Transport {
     std::vector<base::NodeId> nodes_;  // Of peers_.
     std::vector<base::NodeId> audience_;
     std::optional<LinkWatch> watch_;
+    std::optional<Lifelines> lifelines_;
 
     std::vector<Outgoing> queue_;
     struct Pending {

@@ -81,6 +81,17 @@ struct LinkNotice {
     std::string text;  // The reason and what to do; or the device in use.
 };
 
+// Lifelines (lifelines.hpp): silent TCP connections with peers.
+struct LifelineCounters {
+    std::uint64_t made = 0;
+    std::uint64_t hung_up = 0;   // Ended without a word.
+    std::uint64_t closed = 0;    // Ended for another reason, by either side.
+    std::uint64_t not_made = 0;  // Attempts to connect that came to nothing.
+    std::uint64_t refused = 0;   // Connections of strangers, and of peers that have enough.
+    std::size_t open = 0;
+    std::vector<totem::LinkId> not_listening;  // The port is taken.
+};
+
 class Transport {
   public:
     Transport() = default;
@@ -97,6 +108,7 @@ class Transport {
     virtual void queue(const totem::SendToAll& send) = 0;
     virtual void set_audience(const totem::SetAudience& audience) = 0;
     virtual void use_link(const totem::UseLink& use) = 0;
+    virtual void keep_lifelines(base::Instant now, const totem::KeepLifelines& keep) = 0;
     virtual void flush() = 0;
 
     // Appends what came: PacketArrived, PacketsArrived, PeerEvidence, PacketBytesChanged. Bounded
@@ -116,6 +128,7 @@ class Transport {
     // Zeros for links and peers that are not configured.
     [[nodiscard]] virtual LinkCounters link_counters(totem::LinkId link) const = 0;
     [[nodiscard]] virtual PeerCounters peer_counters(base::NodeId peer) const = 0;
+    [[nodiscard]] virtual LifelineCounters lifeline_counters() const = 0;
 };
 
 }  // namespace transport

@@ -27,6 +27,7 @@ Cluster::Cluster(const Plan& plan, Trace& trace, Tamper tamper, const MakeServic
       random_(plan.seed, 4),
       application_(plan.seed, 5),
       archivist_(plan.seed, 7),
+      lifeliner_(plan.seed, 8),
       hosts_(plan.nodes.size()),
       last_change_(kStart),
       work_until_(kStart + plan.chaos) {

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <functional>
+#include <set>
 #include <utility>
 #include <vector>
 
@@ -75,6 +76,7 @@ class Cluster : private Stage {
     void act(Host& host, const totem::SendToAll& action);
     void act(Host& host, const totem::SetAudience& action);
     void act(Host& host, const totem::UseLink& action);
+    void act(Host& host, const totem::KeepLifelines& action);
     void act(Host& host, const totem::StoreRing& action);
     void act(Host& host, const totem::Deliver& action);
     void act(Host& host, const totem::InstallConfiguration& action);
@@ -86,6 +88,13 @@ class Cluster : private Stage {
     void turn_within(Host& host, base::Duration delay);
     void schedule_turn(Host& host, base::Instant at);
     [[nodiscard]] std::vector<totem::Peer> peers_of(const Host& host) const;
+
+    // Lifelines (cluster_lifelines.cpp).
+    void make_lifelines(const Host& host);
+    void make_lifeline(NodeIndex one, NodeIndex other);
+    // The host's kernel ends those of its process, or cannot.
+    void end_lifelines(Host& host);
+    void hang_up(Host& host, Host& about);
 
     // Processes that are killed and go on (cluster_resume.cpp).
     bool step_recorded(Host& host, const totem::Event& event);
@@ -145,6 +154,8 @@ class Cluster : private Stage {
     Random random_;       // Latencies, evidence, what a crash tears.
     Random application_;  // What is sent.
     Random archivist_;    // When a core is put into bytes and back.
+    Random lifeliner_;    // When lifelines are made, and end for nothing.
+    std::set<std::pair<NodeIndex, NodeIndex>> lifelines_;  // The lower first.
     std::vector<Host> hosts_;
     std::vector<totem::Action> actions_;
     std::vector<base::Instant> arrivals_;

@@ -48,6 +48,7 @@ void Cluster::start(Host& host) {
     host.packet_bytes_told = host.packet_bytes_max;
     const totem::RingConfig config = settings_of(host);
     host.best_link.assign(hosts_.size(), std::nullopt);
+    host.wants_lifeline.assign(hosts_.size(), false);
     note(host.who, Started{host.durable});
     host.ring.emplace(config, host.durable, random_.next(), now_);
     host.told.push_back(totem::DeadlinePassed{});
@@ -64,6 +65,7 @@ void Cluster::stop(Host& host, Ended::How how) {
     if (services_) services_->ended(host.index, host.host_down > 0);
     // The disk may or may not have had it.
     if (host.storing && random_.chance(500'000)) host.durable = *host.storing;
+    end_lifelines(host);
     host.ring.reset();
     host.socket.clear();
     host.socket_bytes = 0;
@@ -274,6 +276,29 @@ void Cluster::act(Host& host, const totem::SetAudience& action) {
 
 void Cluster::act(Host& host, const totem::UseLink& action) {
     host.best_link[index_of(action.peer)] = action.link;
+}
+
+void Cluster::act(Host& host, const totem::KeepLifelines& action) {
+    host.wants_lifeline.assign(hosts_.size(), false);
+    for (const base::NodeId peer : action.peers)
+        host.wants_lifeline[index_of(peer)] = true;
+    // Whose are closed by a living process learn that, and nothing else.
+    std::erase_if(lifelines_, [&](const auto& pair) {
+        if (pair.first != host.index && pair.second != host.index) return false;
+        const NodeIndex other = pair.first == host.index ? pair.second : pair.first;
+        if (host.wants_lifeline[other]) return false;
+        if (hosts_[other].is_running() && !network_.is_cut(host.index, other)) {
+            schedule_.at(now_ + lifeliner_.between(base::Duration{}, milliseconds(2)),
+                         Tell{.node = other,
+                              .life = hosts_[other].who.life,
+                              .event = totem::PeerEvidence{
+                                  .peer = host.node,
+                                  .link = {},
+                                  .kind = totem::PeerEvidence::Kind::LifelineDown}});
+        }
+        return true;
+    });
+    make_lifelines(host);
 }
 
 // As ringd's RingIdWriter: one at a time, and a newer one replaces one that waits.

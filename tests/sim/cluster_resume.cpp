@@ -66,6 +66,8 @@ bool Cluster::record(Host& host, const totem::Event& event) {
         host.ring->archive_to(state);
         if (!host.journal->checkpoint(now_, state.size())) return false;
     }
+    // As ringd's recorder: what follows could not be repeated without it.
+    if (can_be) host.journal->invalidate();
     return false;
 }
 
@@ -88,6 +90,7 @@ bool Cluster::is_killed_at(Host& host, Kill::Point point) {
     host.kill_soon.reset();
     host.killed_at = now_;
     note(host.who, Said{"is killed"});
+    end_lifelines(host);
     host.ring.reset();
     host.turn_at.reset();
     if (point != Kill::Point::Acting) host.acted = 0;
@@ -145,6 +148,10 @@ void Cluster::go_on(Host& host) {
     const base::Duration length = now_ - *host.killed_at;
     host.killed_at.reset();
     host.acted = 0;
+    host.told.insert(
+        host.told.begin(),
+        totem::PeerEvidence{
+            .peer = base::kNoNode, .link = {}, .kind = totem::PeerEvidence::Kind::LifelineDown});
     if (length >= kPauseNoticed) {
         host.told.insert(host.told.begin(), totem::Paused{.length = length});
     }

@@ -58,6 +58,7 @@ struct Host {
     std::optional<base::RingId> store_next;
     std::vector<base::NodeId> audience;
     std::vector<std::optional<totem::LinkId>> best_link;  // By index.
+    std::vector<bool> wants_lifeline;                     // By index.
 
     // With Plan::has_kills: what the next process goes on from, and in which state of that this one
     // is.

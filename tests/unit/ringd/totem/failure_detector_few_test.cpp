@@ -16,13 +16,14 @@ namespace {
 // paused member reads what has come when it goes on.
 class Members {
   public:
+    enum class Beats { FullRate, ByTurns, WithLifelines };
     struct Sent {
         Instant at{};
         std::uint32_t from = 0;
         std::uint32_t to = 0;
     };
 
-    explicit Members(std::uint32_t count, bool take_turns = true) : count_(count) {
+    explicit Members(std::uint32_t count, Beats beats = Beats::ByTurns) : count_(count) {
         totem::NodeSet members;
         for (std::uint32_t node = 1; node <= count; ++node)
             members.insert(NodeId{node});
@@ -35,8 +36,11 @@ class Members {
             for (const NodeId peer : members.without(NodeId{self}))
                 hear(self, {.at = now, .from = peer.value(), .to = self}, {});
             const totem::NodeSet near =
-                take_turns ? members.without(NodeId{self}) : totem::NodeSet{};
+                beats == Beats::FullRate ? totem::NodeSet{} : members.without(NodeId{self});
             detectors_.back().watch(NodeId{self}, members, near, now);
+            if (beats != Beats::WithLifelines) continue;
+            for (const NodeId peer : near)
+                detectors_.back().lifeline_up(peer, kLink, now);
         }
         paused_until_.resize(count);
     }
@@ -54,6 +58,8 @@ class Members {
     // As the driver does: what has come is read first, and the own pause is taken off.
     void pause(std::uint32_t node, Duration length) { paused_until_[node - 1] = now + length; }
     void stop(std::uint32_t node) { pause(node, std::chrono::hours(1)); }
+
+    FailureDetector& operator[](std::uint32_t node) { return detectors_[node - 1]; }
 
     std::function<bool()> is_lost = [] { return false; };
     std::vector<Sent> sent;
@@ -117,11 +123,13 @@ class Members {
     std::map<std::uint32_t, std::vector<Packet>> in_flight_;
 };
 
+using Beats = Members::Beats;
+
 // Runs that end with a conviction, of `runs` of a minute.
-int convictions(bool take_turns, double loss, int runs) {
+int convictions(Members::Beats beats, double loss, int runs) {
     int count = 0;
     for (int run = 0; run < runs; ++run) {
-        Members members(3, take_turns);
+        Members members(3, beats);
         std::mt19937 random(static_cast<unsigned>(run));
         members.run(std::chrono::seconds(2));
         members.is_lost = [&] { return std::bernoulli_distribution(loss)(random); };
@@ -157,30 +165,61 @@ TEST_CASE("few members take turns: somebody speaks to each as often as in a ring
     }
 }
 
+TEST_CASE("members with lifelines beat every 350 ms, and more often as soon as one is gone") {
+    for (const std::uint32_t count : {2u, 3u, 5u, 8u}) {
+        CAPTURE(count);
+        Members members(count, Beats::WithLifelines);
+        CHECK_FALSE(members.run(std::chrono::seconds(5)));
+        const auto beats_of_7_s = [&](std::uint32_t from) {
+            members.sent.clear();
+            CHECK_FALSE(members.run(std::chrono::seconds(7)));
+            return static_cast<std::uint32_t>(std::ranges::count(
+                members.sent, from, [](const Members::Sent& packet) { return packet.from; }));
+        };
+        CHECK(beats_of_7_s(1) <= (count - 1) * 22);
+        CHECK(beats_of_7_s(1) >= (count - 1) * 18);
+        members[1].lifeline_down(NodeId{2}, members.now);
+        CHECK_FALSE(members.run(std::chrono::seconds(2)));
+        CHECK(beats_of_7_s(1) >= (count - 1) * (count == 2 ? 68u : 33u));
+        members[1].lifeline_up(NodeId{2}, kLink, members.now);
+        CHECK_FALSE(members.run(std::chrono::seconds(2)));
+        CHECK(beats_of_7_s(1) <= (count - 1) * 22);
+    }
+}
+
 TEST_CASE("few members: no pause of half a second is a death, whenever it begins") {
-    for (const std::uint32_t count : {2u, 3u, 5u}) {
-        for (int begin = 0; begin < 400; begin += 20) {
-            CAPTURE(count);
-            CAPTURE(begin);
-            Members members(count);
-            members.run(milliseconds(2000 + begin));
-            members.pause(count, milliseconds(count == 2 ? 490 : 590));
-            CHECK_FALSE(members.run(milliseconds(3000)));
+    for (const Beats beats : {Beats::ByTurns, Beats::WithLifelines}) {
+        for (const std::uint32_t count : {2u, 3u, 5u}) {
+            const bool turns = beats == Beats::ByTurns;
+            const milliseconds length{turns ? (count == 2 ? 490 : 590) : 540};
+            for (int begin = 0; begin < (turns ? 400 : 700); begin += 20) {
+                CAPTURE(turns);
+                CAPTURE(count);
+                CAPTURE(begin);
+                Members members(count, beats);
+                members.run(milliseconds(4000 + begin));
+                members.pause(count, length);
+                CHECK_FALSE(members.run(milliseconds(3000)));
+            }
         }
     }
 }
 
-TEST_CASE("few members: who falls silent is known within 0.8 s") {
-    for (const std::uint32_t count : {2u, 3u, 5u, 8u}) {
-        for (int begin = 0; begin < 400; begin += 20) {
-            CAPTURE(count);
-            CAPTURE(begin);
-            Members members(count);
-            members.run(milliseconds(2000 + begin));
-            members.stop(count);
-            const Instant since = members.now;
-            CHECK(members.run(milliseconds(3000)));
-            CHECK(members.now - since <= milliseconds(805));
+TEST_CASE("few members: who falls silent is known within 0.8 s, or 0.9 s with lifelines") {
+    for (const Beats beats : {Beats::ByTurns, Beats::WithLifelines}) {
+        for (const std::uint32_t count : {2u, 3u, 5u, 8u}) {
+            const bool turns = beats == Beats::ByTurns;
+            for (int begin = 0; begin < (turns ? 400 : 700); begin += 20) {
+                CAPTURE(turns);
+                CAPTURE(count);
+                CAPTURE(begin);
+                Members members(count, beats);
+                members.run(milliseconds(4000 + begin));
+                members.stop(count);
+                const Instant since = members.now;
+                CHECK(members.run(milliseconds(3000)));
+                CHECK(members.now - since <= milliseconds(turns ? 805 : 905));
+            }
         }
     }
 }
@@ -188,8 +227,12 @@ TEST_CASE("few members: who falls silent is known within 0.8 s") {
 TEST_CASE("few members that take turns are convicted by loss no sooner than by full rate") {
     for (const double loss : {0.2, 0.3, 0.4}) {
         CAPTURE(loss);
-        const int turns = convictions(true, loss, 40);
-        const int full = convictions(false, loss, 40);
+        const int turns = convictions(Beats::ByTurns, loss, 40);
+        const int lifelines = convictions(Beats::WithLifelines, loss, 40);
+        const int full = convictions(Beats::FullRate, loss, 40);
+        MESSAGE(loss << ": by turns " << turns << ", with lifelines " << lifelines
+                     << ", at the full rate " << full << " of 40 minutes");
         CHECK(2 * turns <= full);
+        CHECK(3 * lifelines <= 2 * full);
     }
 }
