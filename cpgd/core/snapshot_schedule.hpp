@@ -22,7 +22,7 @@ class SnapshotSchedule {
   public:
     static constexpr std::size_t kUnstoredBytesMin = std::size_t{1} << 20u;
     static constexpr std::size_t kUnstoredBytesMax = std::size_t{4} << 20u;
-    static constexpr base::Duration kUnstoredTimeMin = std::chrono::milliseconds{50};
+    static constexpr base::Duration kUnstoredTimeMin = std::chrono::milliseconds{200};
     static constexpr base::Duration kUnstoredTimeMax = std::chrono::milliseconds{500};
     // Of clients' events: not worth a draft.
     static constexpr std::size_t kCheapBytes = std::size_t{16} << 10u;

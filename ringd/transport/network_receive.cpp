@@ -11,8 +11,10 @@ namespace {
 // System calls a socket and turn, of up to 16 super-packets each: then others have their turn.
 constexpr std::size_t kBatches = 4;
 
-// While packets come in all the time, what else may have woken us is looked at every so many reads.
+// While packets come in all the time, what else may have woken us is looked at after so many reads,
+// and not more often than this.
 constexpr std::uint64_t kReadsBetweenLooks = 8;
+constexpr base::Duration kLookInterval = std::chrono::milliseconds(20);
 
 // Packets of a life that is not proven: what a peer sends in one round trip when it joins.
 constexpr std::size_t kHeldMax = 64;
@@ -32,8 +34,13 @@ bool NetworkTransport::receive(base::Instant now, std::vector<totem::Event>& eve
         more |= link.port->receive(kBatches, std::ref(take));
         // A packet is what woke us, as a rule: asking for all else too would double the system
         // calls. What is not read now keeps its descriptor readable.
-        const bool look = taken == 0 || ++link.reads % kReadsBetweenLooks == 0;
-        if (look) read_errors(now, link, events);
+        const bool look = taken == 0 || (++link.reads >= kReadsBetweenLooks &&
+                                         now - link.looked_at >= kLookInterval);
+        if (look) {
+            link.reads = 0;
+            link.looked_at = now;
+            read_errors(now, link, events);
+        }
         look_at_watch |= look;
         judge(link, events);
     }

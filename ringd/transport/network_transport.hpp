@@ -120,7 +120,8 @@ class NetworkTransport final : public Transport {
         bool has_address = true;
         bool is_usable = true;
         GroupReach reach;         // Of an uncertain group.
-        std::uint64_t reads = 0;  // In which packets came.
+        std::uint64_t reads = 0;  // In which packets came, since errors were looked at last.
+        base::Instant looked_at{};
         LinkCounters counters;
     };
     // Data of a life that is not proven yet, so that the first packets after a start need not wait
