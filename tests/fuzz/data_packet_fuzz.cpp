@@ -22,7 +22,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     (void)store.insert(totem::Seq{2}, decoded->sender, packet);
     totem::Delivery delivery(decoded->ring);
     std::vector<totem::Action> actions;
-    delivery.deliver(store, totem::Seq{2}, actions);
+    delivery.deliver(store, totem::Seq{2}, {.actions = actions});
     INVARIANT(delivery.delivered() == totem::Seq{2});
     INVARIANT(actions.size() <= 2 * chunks);
     return 0;

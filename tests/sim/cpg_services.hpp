@@ -56,6 +56,7 @@ class CpgServices final : public Services {
     void on(CpgNode& node, const protocol::Refused& refused);
     void on(CpgNode& node, const protocol::Taken& taken);
     void on(CpgNode& node, protocol::Event& event);
+    void on(CpgNode& node, const protocol::BatchInArea& batch);
     void lost_ring(CpgNode& node);
     void step(CpgNode& node, const cpg::Event& event);
     void carry_out(CpgNode& node);

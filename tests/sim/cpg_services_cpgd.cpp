@@ -196,6 +196,11 @@ void CpgServices::on(CpgNode& node, protocol::Event& event) {
     step(node, cpg::RingHappened{std::move(event)});
 }
 
+// Only for who says that it takes areas.
+void CpgServices::on(CpgNode&, const protocol::BatchInArea&) {
+    INVARIANT(false);
+}
+
 void CpgServices::step(CpgNode& node, const cpg::Event& event) {
     node.cpgd->core.step(stage_.now(), event, node.cpgd->actions);
     tag_events(node);
