@@ -29,7 +29,8 @@ TEST_CASE("addresses, links, key and cipher change under way, without a handshak
     std::vector<totem::Event> events;
     cluster[0].commit(os::now(), events);
     cluster[1].commit(os::now(), events);
-    CHECK(cluster[0].descriptors().size() == 3);  // Two sockets, and the watch of the interfaces.
+    // Two sockets, the watch of the interfaces, and the lifelines.
+    CHECK(cluster[0].descriptors().size() == 4);
     for (const LinkId link : {LinkId{0}, LinkId{1}}) {
         cluster[0].queue(totem::SendTo{.to = NodeId{2}, .link = link, .packet = packet_of(10, 2)});
     }
