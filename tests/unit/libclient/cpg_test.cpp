@@ -104,6 +104,29 @@ TEST_CASE("the descriptor is a connected UNIX socket of the daemon") {
     CHECK(client.polled(0) == 0);
 }
 
+TEST_CASE("who gives the descriptor away asks once that it is kept, if nothing else was asked") {
+    for (const bool knows_keep : {true, false}) {
+        const OneNodeCpgd cpgd({.knows_keep = knows_keep});
+        cpg_handle_t handle = 0;
+        REQUIRE(cpg_initialize(&handle, nullptr) == CS_OK);
+        CHECK(cpgd.keeps() == 0);
+        for (int again = 0; again < 2; ++again) {
+            int fd = -1;
+            CHECK(cpg_fd_get(handle, &fd) == CS_OK);
+            CHECK(cpgd.keeps() == (knows_keep ? 1 : 0));
+        }
+        CHECK(cpg_finalize(handle) == CS_OK);
+
+        REQUIRE(cpg_initialize(&handle, nullptr) == CS_OK);
+        const cpg_name group = name_of(kGroup);
+        CHECK(cpg_join(handle, &group) == CS_OK);
+        int fd = -1;
+        CHECK(cpg_fd_get(handle, &fd) == CS_OK);
+        CHECK(cpgd.keeps() == (knows_keep ? 1 : 0));
+        CHECK(cpg_finalize(handle) == CS_OK);
+    }
+}
+
 TEST_CASE("a member first sees its own join, then what it sends") {
     const OneNodeCpgd cpgd;
     CpgClient client(CPG_MODEL_V1_DELIVER_INITIAL_TOTEM_CONF);

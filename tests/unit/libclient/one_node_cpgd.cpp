@@ -129,7 +129,8 @@ void OneNodeCpgd::accept() {
     peers_[fd].connection = std::make_unique<zmtp::Connection>(
         std::move((*accepted)->socket), zmtp::Side::Listening,
         zmtp::Limits{.queue_bytes_max = std::size_t{1} << 30u,  // A slow reader is not its matter.
-                     .features = settings_.takes_runs ? cpg::kTakesRuns : 0});
+                     .features = (settings_.takes_runs ? cpg::kTakesRuns : 0) |
+                                 (settings_.knows_keep ? cpg::kKeptIfAsked : 0)});
     INVARIANT(loop_.add(fd, EPOLLIN, [this, fd](std::uint32_t) { receive(fd); }));
 }
 
@@ -219,6 +220,10 @@ void OneNodeCpgd::on_frame(int fd, const cpg::ClientFrame& frame) {
             reply.groups.push_back({.group = name, .members = std::move(list)});
         }
         send(fd, std::move(reply));
+    } else if (const auto* keep = std::get_if<cpg::Keep>(&frame)) {
+        INVARIANT(settings_.knows_keep);
+        ++keeps_;
+        reply(session, keep->request, CS_OK);
     } else if (const auto* bye = std::get_if<cpg::Goodbye>(&frame)) {
         send(fd, cpg::Reply{.request = bye->request, .error = CS_OK});
         INVARIANT(peers_.at(fd).connection->flush());

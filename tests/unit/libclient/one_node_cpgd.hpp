@@ -27,6 +27,7 @@ class OneNodeCpgd {
         bool gives_credit = true;       // Else only when credit_all() is called.
         bool takes_runs = true;         // False: as a daemon before there were runs.
         bool has_areas = true;          // False: as a daemon before there were areas.
+        bool knows_keep = true;         // False: as a daemon before there was Keep.
         bool keeps_sessions = false;    // Of who closes a connection, until he comes back.
     };
 
@@ -55,6 +56,8 @@ class OneNodeCpgd {
     void send_raw_event(const std::string& group, const protocol::cpg::CpgdFrame& frame);
     // Multicasts that came, of all sessions.
     [[nodiscard]] std::uint64_t multicasts() const { return multicasts_; }
+    // How often a session asked to be kept.
+    [[nodiscard]] std::uint64_t keeps() const { return keeps_; }
     // Frames in which several of them came.
     [[nodiscard]] std::uint64_t runs() const { return runs_; }
     [[nodiscard]] std::uint64_t acknowledged() const { return acknowledged_; }
@@ -117,6 +120,7 @@ class OneNodeCpgd {
     std::map<std::uint64_t, Session> sessions_;
     std::uint64_t next_session_ = 1;
     std::atomic<std::uint64_t> multicasts_ = 0;
+    std::atomic<std::uint64_t> keeps_ = 0;
     std::atomic<std::uint64_t> runs_ = 0;
     std::atomic<std::uint64_t> acknowledged_ = 0;
     std::atomic<std::uint64_t> in_area_ = 0;

@@ -46,6 +46,15 @@ TEST_CASE("who hangs up is asked at once, on each link, and convicted by one ref
     CHECK_FALSE(two.heard());
 }
 
+TEST_CASE("who is none of those with whom a lifeline is kept has none, and is asked nothing") {
+    World world = settled();
+    world.detector.keep_lifelines({kPeer}, world.now);
+    CHECK(world.detector.lifeline(kPeer) == kLink);
+    world.detector.keep_lifelines({}, world.now);
+    CHECK_FALSE(world.detector.lifeline(kPeer).has_value());
+    CHECK(world.wait(milliseconds(1)).empty());
+}
+
 TEST_CASE("who hangs up and answers lives: one refusal says no more than at other times") {
     World world = settled();
     world.detector.hung_up(kPeer, world.now);

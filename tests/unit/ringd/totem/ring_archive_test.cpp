@@ -106,6 +106,19 @@ TEST_CASE("a member that is put into bytes and restored is the same again") {
     CHECK(restored->status().ring == ring.status().ring);
 }
 
+TEST_CASE("a driver is told again to whom packets go, and with whom lifelines are kept") {
+    std::vector<totem::Action> told;
+    operational_ring().tell_paths(told);
+    const auto is_audience = [](const totem::Action& action) {
+        return std::holds_alternative<totem::SetAudience>(action);
+    };
+    const auto is_lifelines = [](const totem::Action& action) {
+        return std::holds_alternative<totem::KeepLifelines>(action);
+    };
+    CHECK(std::ranges::count_if(told, is_audience) == 1);
+    CHECK(std::ranges::count_if(told, is_lifelines) == 1);
+}
+
 TEST_CASE("no beginning of a state is one") {
     const std::vector<std::byte> bytes = archived(operational_ring());
     for (std::size_t length = 0; length < bytes.size(); ++length) {

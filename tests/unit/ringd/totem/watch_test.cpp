@@ -42,3 +42,18 @@ TEST_CASE("in a larger ring each has four watchers, the next on the token's way 
             CHECK(watchers[node] == 4);
     }
 }
+
+TEST_CASE("a lifeline is with whom one beats and with who beats one, and both agree") {
+    for (const std::uint32_t size : {1u, 2u, 8u, 9u, 16u, 33u, 64u}) {
+        const NodeSet members = ring_of_size(size);
+        for (const NodeId self : members) {
+            const NodeSet lifelines = totem::lifeline_members(members, self);
+            for (const NodeId node : members.without(self)) {
+                const bool beats = totem::near_members(members, self).contains(node);
+                const bool is_beaten = totem::near_members(members, node).contains(self);
+                CHECK(lifelines.contains(node) == (beats || is_beaten));
+            }
+            CHECK_FALSE(lifelines.contains(self));
+        }
+    }
+}
