@@ -1,6 +1,7 @@
 #include "libclient/src/ipc/outbox.hpp"
 
 #include <poll.h>
+#include <sched.h>
 #include <signal.h>
 #include <sys/socket.h>
 
@@ -25,6 +26,16 @@ bool would_block(int error) {
 
 std::span<const std::byte> bytes_of(const iovec& piece) {
     return {static_cast<const std::byte*>(piece.iov_base), piece.iov_len};
+}
+
+// The thread does not take the processor from whom it is woken by, so a burst goes on until its
+// thread waits or has had its share: what gathers meanwhile is one write. On a processor that has
+// nothing to do it runs at once all the same. A program that has real-time priority keeps it here.
+void let_bursts_gather() {
+    if (::sched_getscheduler(0) != SCHED_OTHER) return;
+    const sched_param none{};
+    // Refused: more and smaller writes.
+    (void)::sched_setscheduler(0, SCHED_BATCH, &none);
 }
 
 }  // namespace
@@ -139,6 +150,7 @@ void Outbox::wake_helper() {
 }
 
 void Outbox::run_helper() {
+    let_bursts_gather();
     std::vector<std::byte> writing;
     Lock lock(mutex_);
     for (;;) {

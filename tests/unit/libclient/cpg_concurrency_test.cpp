@@ -1,13 +1,16 @@
 // Several threads on one handle, children, cancelled threads.
 #include <doctest/doctest.h>
 #include <pthread.h>
+#include <sched.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <array>
 #include <atomic>
 #include <cstdio>
+#include <filesystem>
 #include <map>
+#include <set>
 #include <thread>
 
 #include "tests/unit/libclient/cpg_client.hpp"
@@ -27,6 +30,49 @@ bool send_patiently(CpgClient& client, const std::string& message) {
         if (sent == CS_OK) return true;
         if (sent != CS_ERR_TRY_AGAIN || std::chrono::steady_clock::now() > deadline) return false;
         std::this_thread::yield();
+    }
+}
+
+std::set<int> threads_of_this_process() {
+    std::set<int> threads;
+    for (const auto& thread : std::filesystem::directory_iterator("/proc/self/task")) {
+        threads.insert(std::stoi(thread.path().filename()));
+    }
+    return threads;
+}
+
+// The policies of threads that were not there before.
+std::set<int> new_policies(const std::set<int>& before) {
+    std::set<int> policies;
+    for (const int thread : threads_of_this_process()) {
+        if (!before.contains(thread)) policies.insert(::sched_getscheduler(thread));
+    }
+    return policies;
+}
+
+TEST_CASE("the helper of a burst takes nobody's processor, and keeps another policy") {
+    for (const int policy : {SCHED_OTHER, SCHED_IDLE}) {
+        CAPTURE(policy);
+        const OneNodeCpgd cpgd;
+        CpgClient client;
+        REQUIRE(client.join("a") == CS_OK);
+        std::thread program([&] {
+            const sched_param none{};
+            CHECK(::sched_setscheduler(0, policy, &none) == 0);
+            const std::set<int> before = threads_of_this_process();
+            for (int i = 0; i < 200; ++i) {
+                CHECK(send_patiently(client, "x"));
+            }
+            const std::set<int> wanted{policy == SCHED_OTHER ? SCHED_BATCH : policy};
+            const auto deadline =
+                std::chrono::steady_clock::now() + std::chrono::milliseconds{kDeadlineMs};
+            while (new_policies(before) != wanted && std::chrono::steady_clock::now() < deadline) {
+                std::this_thread::yield();
+            }
+            CHECK(new_policies(before) == wanted);
+        });
+        program.join();
+        CHECK(client.dispatch_until([&] { return client.seen.messages.size() == 200; }));
     }
 }
 
