@@ -8,7 +8,7 @@ environment and folder, and its output and exit code are ours: 77 when no machin
 125 when the machine died. The time is what the machine has had of a processor: beside other work it has more by the
 clock. Nothing leaves it: it has no network card.
 
-QEMU emulates the processor where there is no KVM, and boots Debian's own kernel package, which is fetched with apt once
+QEMU emulates the processor where there is no KVM, or one that does not start a machine, and boots Debian's own kernel package, which is fetched with apt once
 and kept in ~/.cache/halo-vm.
 """
 
@@ -29,6 +29,11 @@ import time
 
 SKIP, TIMED_OUT, DIED = 77, 124, 125
 FETCH_SECONDS = 240
+# A machine of KVM starts within 3 s, or never.
+KVM_SECONDS = 30
+KVM = ("-accel", "kvm", "-cpu", "host")
+# Emulated, rxe's checksum is faster without carry-less multiplication, everything without a fifth page table.
+EMULATED = ("-accel", "tcg,thread=multi", "-cpu", "max,-pclmulqdq,-la57")
 # A command may take as long as so many starts of its machine, 5 s each on a processor of today, emulated.
 SLOW_STARTS = 30
 LAST_WORDS_SECONDS = 60
@@ -197,10 +202,7 @@ def machine():
     return folder
 
 
-def qemu(folder, job, memory):
-    # Emulated, rxe's checksum is faster without carry-less multiplication, everything without a fifth page table.
-    processor = ["-accel", "kvm", "-cpu", "host"] if os.access("/dev/kvm", os.W_OK) else \
-        ["-accel", "tcg,thread=multi", "-cpu", "max,-pclmulqdq,-la57"]
+def qemu(folder, job, memory, processor):
     def share(tag, path, more=""):
         return ["-fsdev", f"local,id={tag},path={path},security_model=none,multidevs=remap{more}",
                 "-device", f"virtio-9p-pci,fsdev={tag},mount_tag={tag}"]
@@ -259,23 +261,35 @@ def run_in_machine(command, seconds, memory, boot_seconds=None, wall_seconds=Non
         (job / "environment").write_text("".join(f"export {k}={shlex.quote(v)}\n" for k, v in keep.items()))
         (job / "command").write_text(f"cd {shlex.quote(os.getcwd())} && exec {shlex.join(command)}\n")
         errors = job / "qemu"
-        with errors.open("wb") as stderr:
-            # With an end of its input QEMU would take the port for closed, and hold all output back.
-            process = subprocess.Popen([str(a) for a in qemu(folder, job, memory)], stdin=subprocess.PIPE,
-                                       stderr=stderr, preexec_fn=die_with_parent)
-            try:
+        processors = [KVM, EMULATED] if os.access("/dev/kvm", os.W_OK) else [EMULATED]
+        process = None
+        try:
+            for processor in processors:
+                with errors.open("wb") as stderr:
+                    # With an end of its input QEMU would take the port for closed, and hold all output back.
+                    process = subprocess.Popen([str(a) for a in qemu(folder, job, memory, processor)],
+                                               stdin=subprocess.PIPE, stderr=stderr, preexec_fn=die_with_parent)
                 starting = Clock(process)
-                if boot_seconds is not None:
-                    wait_for_start(process, job, boot_seconds)
-                patience = {"start": starting.given(), "wall": wall_seconds} if wall_seconds else None
-                if not wait_for_end(process, job, seconds, patience):
-                    return TIMED_OUT
-            except subprocess.TimeoutExpired:
-                return TIMED_OUT
-            finally:
-                if process.poll() is None:
+                is_last = processor is processors[-1]
+                patient = boot_seconds if is_last else KVM_SECONDS
+                try:
+                    if patient is not None:
+                        wait_for_start(process, job, patient)
+                    break
+                except NoMachine:
+                    if is_last:
+                        raise
                     process.kill()
                     process.wait()
+            patience = {"start": starting.given(), "wall": wall_seconds} if wall_seconds else None
+            if not wait_for_end(process, job, seconds, patience):
+                return TIMED_OUT
+        except subprocess.TimeoutExpired:
+            return TIMED_OUT
+        finally:
+            if process is not None and process.poll() is None:
+                process.kill()
+                process.wait()
         status = job / "status"
         if status.exists():
             return int(status.read_text())
