@@ -3,7 +3,6 @@
 #include <algorithm>
 
 #include "common/base/invariant.hpp"
-#include "ringd/transport/network_link.hpp"
 #include "ringd/transport/packet_header.hpp"
 
 namespace transport {
@@ -32,6 +31,14 @@ BurstPlan plan_burst(std::span<const std::size_t> payload_bytes) {
         break;
     }
     return plan;
+}
+
+bool can_join(const Burst& burst, const Burst& next) {
+    const bool is_behind = burst.bytes.data() + burst.bytes.size() == next.bytes.data();
+    const bool is_full = burst.bytes.size() % burst.segment_bytes == 0;
+    return is_behind && is_full && next.bytes.size() <= burst.segment_bytes &&
+           segments_of(burst) < kSegmentsMax &&
+           burst.bytes.size() + next.bytes.size() <= kBurstBytesMax;
 }
 
 }  // namespace transport

@@ -9,6 +9,7 @@
 #include "common/base/buffer.hpp"
 #include "common/base/ids.hpp"
 #include "ringd/totem/actions.hpp"
+#include "ringd/transport/network_link.hpp"
 
 namespace transport {
 
@@ -30,5 +31,9 @@ struct BurstPlan {
 // Takes as many packets from the front of `payload_bytes` (sizes before sealing, not empty) as one
 // burst holds. A packet is padded for company if that costs an eighth of the segment at most.
 [[nodiscard]] BurstPlan plan_burst(std::span<const std::size_t> payload_bytes);
+
+// Whether `next`, for the same receiver, can leave as the last segment of `burst`: it lies behind
+// it in the send memory, and is one packet that is no longer than the others.
+[[nodiscard]] bool can_join(const Burst& burst, const Burst& next);
 
 }  // namespace transport

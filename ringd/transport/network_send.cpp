@@ -33,7 +33,7 @@ void NetworkTransport::flush() {
 
 void NetworkTransport::send_run(std::span<const Outgoing> run) {
     const std::uint8_t link = run.front().to.link ? run.front().to.link->value() : kAnyLink;
-    std::array<std::size_t, kSegmentsMax> sizes{};
+    std::array<std::size_t, kSegmentsMax> sizes;
     while (!run.empty()) {
         const std::size_t looked_at = std::min(run.size(), sizes.size());
         for (std::size_t i = 0; i < looked_at; ++i) {
@@ -118,7 +118,8 @@ void NetworkTransport::send_burst(const Destination& to, const Burst& burst) {
         if (peer == nullptr) return;
         const auto wanted = to.link ? to.link : peer->active;
         for (Link& link : links_) {
-            if (!wanted || *wanted == link.config.link) add_path(*peer, link, burst);
+            if (wanted && *wanted != link.config.link) continue;
+            if (!join_pending(*peer, link, burst)) add_path(*peer, link, burst);
         }
         return;
     }
@@ -151,11 +152,31 @@ void NetworkTransport::add_path(Peer& peer, Link& link, Burst burst) {
     if (!address) return;
     burst.to = &*address;
     pending_.push_back({.link = &link, .burst = burst});
+    count_sent(peer, link, burst);
+}
+
+void NetworkTransport::count_sent(Peer& peer, Link& link, const Burst& burst) {
     const std::size_t packets = segments_of(burst);
     link.counters.packets_sent += packets;
     link.counters.bytes_sent += burst.bytes.size();
     peer.counters.packets_sent += packets;
     peer.counters.bytes_sent += burst.bytes.size();
+}
+
+// What goes to one receiver right behind what goes to it and to others (the token behind a message)
+// leaves in one datagram with it: the way of a small one through both kernels costs more than its
+// bytes, and its receiver is woken once.
+bool NetworkTransport::join_pending(Peer& peer, Link& link, const Burst& burst) {
+    const auto& address = peer.addresses[link.config.link.value()];
+    const auto last = std::find_if(pending_.rbegin(), pending_.rend(), [&](const Pending& pending) {
+        return pending.link == &link && address && pending.burst.to == &*address;
+    });
+    if (last == pending_.rend() || !can_join(last->burst, burst)) return false;
+    Burst& joined = last->burst;
+    joined.bytes = {joined.bytes.data(), joined.bytes.size() + burst.bytes.size()};
+    joined.end = burst.end;
+    count_sent(peer, link, burst);
+    return true;
 }
 
 void NetworkTransport::send_pending() {

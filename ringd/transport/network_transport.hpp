@@ -171,6 +171,8 @@ class NetworkTransport final : public Transport {
     [[nodiscard]] std::span<const base::NodeId> nodes_of(totem::SendToAll::Audience audience) const;
     [[nodiscard]] bool use_group(Link& link, std::span<const base::NodeId> nodes) const;
     void add_path(Peer& peer, Link& link, Burst burst);
+    [[nodiscard]] bool join_pending(Peer& peer, Link& link, const Burst& burst);
+    static void count_sent(Peer& peer, Link& link, const Burst& burst);
     void send_pending();
     void send_hello(base::Instant now, Peer& peer);
     void send_control(Peer& peer, Link& link, const SendMemory::Piece& sealed);

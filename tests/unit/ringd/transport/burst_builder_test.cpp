@@ -10,6 +10,8 @@
 #include "ringd/transport/packet_header.hpp"
 #include "ringd/transport/udp_socket.hpp"
 
+using transport::Burst;
+using transport::can_join;
 using transport::kOverheadBytes;
 using transport::plan_burst;
 
@@ -60,4 +62,27 @@ TEST_CASE("every plan is one that the kernel takes, and wastes an eighth at most
         // All segments are full, but the last.
         REQUIRE((plan.total_bytes + plan.segment_bytes - 1) / plan.segment_bytes == plan.packets);
     }
+}
+
+TEST_CASE("a packet joins the burst before it as its last segment, never as more") {
+    const std::vector<std::byte> memory(transport::kBurstBytesMax + 1);
+    const auto joins = [&](std::size_t segment, std::size_t total, std::size_t gap,
+                           std::size_t next) {
+        const std::span<const std::byte> bytes(memory);
+        const Burst burst{.to = nullptr, .bytes = bytes.first(total), .segment_bytes = segment};
+        const Burst behind{
+            .to = nullptr, .bytes = bytes.subspan(total + gap, next), .segment_bytes = next};
+        return can_join(burst, behind);
+    };
+    CHECK(joins(241, 241, 0, 112));
+    CHECK(joins(241, 241, 0, 241));
+    CHECK(joins(241, 2 * 241, 0, 112));
+    CHECK_FALSE(joins(241, 241, 0, 242));        // Longer than the others.
+    CHECK_FALSE(joins(241, 241, 1, 112));        // Elsewhere.
+    CHECK_FALSE(joins(241, 241 + 100, 0, 112));  // Behind a short one, which is the last.
+    CHECK_FALSE(joins(100, 64 * 100, 0, 100));   // One more than the kernel takes.
+    CHECK(joins(100, 63 * 100, 0, 100));
+    const std::size_t full = transport::kBurstBytesMax / 2;
+    CHECK(joins(full, full, 0, full));
+    CHECK_FALSE(joins(full, 2 * full, 0, 2));
 }

@@ -92,6 +92,32 @@ TEST_CASE("the same over IP multicast, where each packet is sent once") {
     CHECK(cluster.nodes[0].packets.empty());
 }
 
+TEST_CASE("a packet for one node shares a datagram with the one for all before it") {
+    Cluster cluster({.nodes = 3});
+    REQUIRE(cluster.shake_hands());
+    const auto send = [&](std::size_t all_get, std::size_t one_gets) {
+        for (Node& node : cluster.nodes) {
+            node.packets.clear();
+            node.datagrams.clear();
+        }
+        cluster[0].queue(SendToAll{.audience = SendToAll::Audience::Configured,
+                                   .packet = packet_of(all_get, 1)});
+        cluster[0].queue(
+            totem::SendTo{.to = NodeId{2}, .link = {}, .packet = packet_of(one_gets, 2)});
+        cluster[0].flush();
+        CHECK(cluster.wait([&] {
+            return cluster.nodes[1].packets.size() == 2 && cluster.nodes[2].packets.size() == 1;
+        }));
+        CHECK(same(cluster.nodes[1].packets[0].packet, packet_of(all_get, 1)));
+        CHECK(same(cluster.nodes[1].packets[1].packet, packet_of(one_gets, 2)));
+        CHECK(same(cluster.nodes[2].packets[0].packet, packet_of(all_get, 1)));
+        return cluster.nodes[1].datagrams;
+    };
+    CHECK(send(200, 70) == std::vector<std::size_t>{2});
+    CHECK(send(200, 200) == std::vector<std::size_t>{2});
+    CHECK(send(70, 200) == std::vector<std::size_t>{1, 1});
+}
+
 TEST_CASE("what is sent before the handshake is done is not lost") {
     Cluster cluster({.nodes = 2});
     cluster[0].queue(

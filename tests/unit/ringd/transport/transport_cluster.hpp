@@ -72,6 +72,7 @@ inline SocketAddress free_address(const std::string& host) {
 struct Node {
     std::unique_ptr<NetworkTransport> transport;
     std::vector<PacketArrived> packets;
+    std::vector<std::size_t> datagrams;  // How many packets came in each.
     std::vector<PeerEvidence> evidence;
     std::vector<std::size_t> sizes;  // Of PacketBytesChanged.
 
@@ -82,10 +83,14 @@ struct Node {
         while (transport->receive(now, events)) {
         }
         for (totem::Event& event : events) {
-            if (auto* packet = std::get_if<PacketArrived>(&event)) packets.push_back(*packet);
+            if (auto* packet = std::get_if<PacketArrived>(&event)) {
+                packets.push_back(*packet);
+                datagrams.push_back(1);
+            }
             if (auto* several = std::get_if<PacketsArrived>(&event)) {
                 CHECK(several->is_whole());
                 CHECK(several->lengths.size() > 1);
+                datagrams.push_back(several->lengths.size());
                 std::size_t at = 0;
                 for (const std::size_t length : several->lengths) {
                     packets.push_back({.from = several->from,
