@@ -79,15 +79,18 @@ Result<void> EventLoop::run() {
 
 Result<void> EventLoop::turn(base::Duration timeout) {
     if (!deferred_.empty()) timeout = base::Duration::zero();
+    base::Instant until{};
     if (!deadlines_.empty()) {
         const base::Instant before = now();
         for (const Deadline& deadline : deadlines_) {
             const auto when = deadline.when();
             if (when) timeout = std::clamp(*when - before, base::Duration::zero(), timeout);
         }
+        until = before + timeout;
     }
 
-    std::array<epoll_event, kEventsATurn> events{};
+    // The kernel fills in as many as it tells.
+    std::array<epoll_event, kEventsATurn> events;
     const int count = wait_for_events(epoll_.get(), events.data(), timeout);
     if (count < 0 && errno != EINTR) return last_error("epoll_wait");
 
@@ -99,8 +102,10 @@ Result<void> EventLoop::turn(base::Duration timeout) {
         (*callback)(event.events);
     }
 
-    if (!deadlines_.empty()) {
-        const base::Instant after = now();
+    // Each is asked once a turn: one that a callback has just set for now is met by the next turn,
+    // which then waits for nothing.
+    const base::Instant after = deadlines_.empty() ? until : now();
+    if (after >= until) {
         for (std::size_t i = 0; i < deadlines_.size(); ++i) {
             const auto when = deadlines_[i].when();
             if (when && *when <= after) deadlines_[i].passed();
