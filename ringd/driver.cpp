@@ -96,7 +96,10 @@ os::Result<void> Driver::watch() {
 
 os::Result<void> Driver::watch_network() {
     for (const int descriptor : parts_.transport.descriptors()) {
-        auto added = parts_.loop.add(descriptor, EPOLLIN, [this](std::uint32_t) { receive(); });
+        auto added = parts_.loop.add(descriptor, EPOLLIN, [this, descriptor](std::uint32_t what) {
+            parts_.transport.woken(descriptor, (what & EPOLLERR) != 0);
+            receive();
+        });
         if (!added) return added;
     }
     return {};

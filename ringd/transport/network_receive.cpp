@@ -1,6 +1,7 @@
 // The receiving half of NetworkTransport: from datagrams to events of the core.
 #include <algorithm>
 #include <functional>
+#include <utility>
 
 #include "common/base/invariant.hpp"
 #include "ringd/transport/network_transport.hpp"
@@ -11,19 +12,22 @@ namespace {
 // System calls a socket and turn, of up to 16 super-packets each: then others have their turn.
 constexpr std::size_t kBatches = 4;
 
-// While packets come in all the time, what else may have woken us is looked at after so many reads,
-// and not more often than this.
-constexpr std::uint64_t kReadsBetweenLooks = 8;
-constexpr base::Duration kLookInterval = std::chrono::milliseconds(20);
-
 // Packets of a life that is not proven: what a peer sends in one round trip when it joins.
 constexpr std::size_t kHeldMax = 64;
 
 }  // namespace
 
+// A packet is what wakes us, as a rule: asking for all else too would double the system calls.
+void NetworkTransport::woken(int descriptor, bool has_error) {
+    const bool is_watch = watch_ && descriptor == watch_->fd();
+    const bool is_lifeline = lifelines_ && descriptor == lifelines_->fd();
+    looks_ |= has_error || is_watch || is_lifeline;
+}
+
 bool NetworkTransport::receive(base::Instant now, std::vector<totem::Event>& events) {
     bool more = false;
-    bool look_at_watch = false;
+    const bool looks = std::exchange(looks_, false);
+    bool look_at_watch = looks;
     for (Link& link : links_) {
         std::size_t taken = 0;
         const auto take = [&](const Arrived& arrived) {
@@ -32,15 +36,8 @@ bool NetworkTransport::receive(base::Instant now, std::vector<totem::Event>& eve
         };
         // By reference, as a copy of what it captures would be an allocation each time.
         more |= link.port->receive(kBatches, std::ref(take));
-        // A packet is what woke us, as a rule: asking for all else too would double the system
-        // calls. What is not read now keeps its descriptor readable.
-        const bool look = taken == 0 || (++link.reads >= kReadsBetweenLooks &&
-                                         now - link.looked_at >= kLookInterval);
-        if (look) {
-            link.reads = 0;
-            link.looked_at = now;
-            read_errors(now, link, events);
-        }
+        const bool look = looks || taken == 0;
+        if (look) read_errors(now, link, events);
         look_at_watch |= look;
         judge(link, events);
     }

@@ -104,6 +104,7 @@ class NetworkTransport final : public Transport {
     void use_link(const totem::UseLink& use) override;
     void keep_lifelines(base::Instant now, const totem::KeepLifelines& keep) override;
     void flush() override;
+    void woken(int descriptor, bool has_error) override;
     bool receive(base::Instant now, std::vector<totem::Event>& events) override;
     [[nodiscard]] base::Instant next_deadline() const override;
     void pass_deadline(base::Instant now, std::vector<totem::Event>& events) override;
@@ -119,9 +120,7 @@ class NetworkTransport final : public Transport {
         std::unique_ptr<NetworkLink> port;
         bool has_address = true;
         bool is_usable = true;
-        GroupReach reach;         // Of an uncertain group.
-        std::uint64_t reads = 0;  // In which packets came, since errors were looked at last.
-        base::Instant looked_at{};
+        GroupReach reach;  // Of an uncertain group.
         LinkCounters counters;
     };
     // Data of a life that is not proven yet, so that the first packets after a start need not wait
@@ -229,6 +228,7 @@ class NetworkTransport final : public Transport {
     std::vector<Pending> pending_;
     std::vector<Burst> same_link_;  // Scratch of send_pending().
     std::vector<Part> parts_;       // Scratch of open_all().
+    bool looks_ = false;            // The next receive() is for more than packets.
 
     std::size_t packet_bytes_max_ = 0;
     std::uint64_t lost_for_memory_ = 0;  // Packets; Totem sends them again.

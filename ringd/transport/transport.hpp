@@ -111,6 +111,10 @@ class Transport {
     virtual void keep_lifelines(base::Instant now, const totem::KeepLifelines& keep) = 0;
     virtual void flush() = 0;
 
+    // Before receive(): what woke us was this descriptor, with an error to be read or without. Not
+    // told: receive() looks for packets, and for all else when there are none.
+    virtual void woken(int descriptor, bool has_error) = 0;
+
     // Appends what came: PacketArrived, PacketsArrived, PeerEvidence, PacketBytesChanged. Bounded
     // work; true if there may be more.
     virtual bool receive(base::Instant now, std::vector<totem::Event>& events) = 0;

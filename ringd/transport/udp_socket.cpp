@@ -24,6 +24,9 @@ namespace transport {
 namespace {
 
 constexpr std::size_t kMessages = 16;  // A system call; each may be a super-packet.
+// As many are asked for after a call that brought fewer: what describes the others need not be
+// written.
+constexpr std::size_t kMessagesAtRest = 4;
 constexpr std::size_t kMessageBytesMax = 65536;
 constexpr int kTriesMax = 4;
 constexpr int kWaitForRoomMs = 2;
@@ -235,12 +238,13 @@ std::size_t UdpSocket::send_some(std::span<const Burst> bursts) {
         send_segments(bursts.front());
         return 1;
     }
-    std::array<mmsghdr, kMessages> messages{};
-    std::array<iovec, kMessages> parts{};
+    // Only what is used is written: most calls send one to three.
+    std::array<mmsghdr, kMessages> messages;
+    std::array<iovec, kMessages> parts;
     struct alignas(cmsghdr) SegmentControl {
         std::array<std::byte, CMSG_SPACE(sizeof(std::uint16_t))> bytes;
     };
-    std::array<SegmentControl, kMessages> controls{};
+    std::array<SegmentControl, kMessages> controls;
     std::size_t count = 0;
     for (const Burst& burst : bursts.first(std::min(bursts.size(), kMessages))) {
         INVARIANT(burst.segment_bytes > 0 && burst.bytes.size() <= kBurstBytesMax);
@@ -248,12 +252,14 @@ std::size_t UdpSocket::send_some(std::span<const Burst> bursts) {
         INVARIANT(segments <= kSegmentsMax);
         if (segments > 1 && !has_segmentation_) break;
         parts[count] = {const_cast<std::byte*>(burst.bytes.data()), burst.bytes.size()};
+        messages[count] = {};
         msghdr& header = messages[count].msg_hdr;
         header.msg_name = const_cast<sockaddr*>(burst.to->data());
         header.msg_namelen = burst.to->size();
         header.msg_iov = &parts[count];
         header.msg_iovlen = 1;
         if (segments > 1) {
+            controls[count] = {};
             header.msg_control = &controls[count];
             header.msg_controllen = sizeof controls[count];
             cmsghdr* control = CMSG_FIRSTHDR(&header);
@@ -285,11 +291,13 @@ void UdpSocket::send_segments(const Burst& burst) {
 
 bool UdpSocket::receive(std::size_t batches, const Take& take) {
     for (std::size_t batch = 0; batch < batches; ++batch) {
-        std::array<mmsghdr, kMessages> messages{};
-        std::array<iovec, kMessages> parts{};
+        std::array<mmsghdr, kMessages> messages;
+        std::array<iovec, kMessages> parts;
         std::array<sockaddr_storage, kMessages> names;
         std::array<Control, kMessages> controls;
-        for (std::size_t i = 0; i < kMessages; ++i) {
+        const std::size_t asked = is_busy_ ? kMessages : kMessagesAtRest;
+        for (std::size_t i = 0; i < asked; ++i) {
+            messages[i] = {};
             parts[i] = {receive_memory_.data() + i * kMessageBytesMax, kMessageBytesMax};
             msghdr& header = messages[i].msg_hdr;
             header.msg_name = &names[i];
@@ -300,7 +308,9 @@ bool UdpSocket::receive(std::size_t batches, const Take& take) {
             header.msg_controllen = sizeof controls[i];
         }
         ++counters_.system_calls_received;
-        const int got = ::recvmmsg(fd(), messages.data(), messages.size(), MSG_DONTWAIT, nullptr);
+        const int got =
+            ::recvmmsg(fd(), messages.data(), static_cast<unsigned>(asked), MSG_DONTWAIT, nullptr);
+        is_busy_ = got >= static_cast<int>(kMessagesAtRest);
         // Nothing there, or an error that read_errors() tells: either way the next wait knows.
         if (got <= 0) return got < 0 && errno != EAGAIN;
         for (std::size_t i = 0; i < static_cast<std::size_t>(got); ++i) {
@@ -326,7 +336,7 @@ bool UdpSocket::receive(std::size_t batches, const Take& take) {
                   .segment_bytes = segment,
                   .endpoint = 0});
         }
-        if (static_cast<std::size_t>(got) < kMessages) return false;
+        if (static_cast<std::size_t>(got) < asked) return false;
     }
     return true;
 }

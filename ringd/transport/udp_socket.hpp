@@ -87,6 +87,7 @@ class UdpSocket {
     std::size_t receive_buffer_bytes_ = 0;
     std::size_t send_buffer_bytes_ = 0;
     bool has_segmentation_ = true;
+    bool is_busy_ = false;  // The last read brought many.
     std::uint32_t kernel_drops_ = 0;
     std::vector<std::byte> receive_memory_;
 };

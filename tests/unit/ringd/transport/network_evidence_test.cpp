@@ -27,6 +27,48 @@ TEST_CASE("a port where nobody listens is evidence about that peer on that link"
     CHECK(cluster[0].link_counters(LinkId{0}).not_sent == 0);
 }
 
+TEST_CASE("an error that its descriptor told of is read although packets come") {
+    Cluster cluster({.nodes = 3});
+    REQUIRE(cluster.shake_hands());
+    cluster.nodes[2] = {};
+    const int descriptor = cluster[0].descriptors().front();
+    const auto poll_for = [&](short what) {
+        pollfd polled{.fd = descriptor, .events = POLLIN, .revents = 0};
+        const base::Instant end = os::now() + kPatience;
+        while ((polled.revents & what) != what && os::now() < end)
+            (void)::poll(&polled, 1, 1000);
+        return (polled.revents & what) == what;
+    };
+    const auto send = [&](std::size_t from, std::uint32_t to) {
+        cluster[from].queue(
+            totem::SendTo{.to = NodeId{to}, .link = {}, .packet = packet_of(100, 1)});
+        cluster[from].flush();
+    };
+    const auto receive = [&](bool is_told) {
+        std::vector<totem::Event> events;
+        if (is_told) cluster[0].woken(descriptor, true);
+        (void)cluster[0].receive(os::now(), events);
+        return events;
+    };
+    const auto is_refused = [](const totem::Event& event) {
+        const auto* told = std::get_if<PeerEvidence>(&event);
+        return told != nullptr && told->kind == PeerEvidence::Kind::PortUnreachable;
+    };
+    send(0, 3);
+    REQUIRE(poll_for(POLLERR));
+    send(0, 2);  // Is told of the error, too, so that the next read is not.
+    send(1, 1);
+    REQUIRE(poll_for(POLLIN | POLLERR));
+    const auto packets = receive(false);
+    CHECK(packets.size() == 1);
+    CHECK(std::ranges::none_of(packets, is_refused));
+    send(1, 1);
+    REQUIRE(poll_for(POLLIN | POLLERR));
+    const auto all = receive(true);
+    CHECK(all.size() == 2);
+    CHECK(std::ranges::count_if(all, is_refused) == 1);
+}
+
 TEST_CASE("an obituary is evidence, and comes from whoever holds its bytes") {
     Cluster cluster({.nodes = 3});
     REQUIRE(cluster.shake_hands());
