@@ -59,15 +59,17 @@ class Recorder {
   private:
     template <class Noted>
     void append(base::Instant now, const Noted& noted);
+    void keep(std::span<const std::byte> head, std::span<const std::byte> body);
+    [[nodiscard]] bool is_due(base::Instant now) const;
     bool checkpoint(base::Instant now);
 
     const totem::Ring& ring_;
     const stream::Switch& streams_;
     Journal journal_;
-    base::ArchiveWriter writer_;
     std::optional<base::Instant> since_;  // At work.
     base::Instant not_before_{};          // A state that did not fit is not tried at once.
     base::Instant touched_{};
+    base::Instant checkpointed_{};
     bool are_tries_forgotten_ = false;
     RecorderCounters counters_;
 };

@@ -110,6 +110,7 @@ class Process {
         recorder_->before_acting(at(now_));
         recorder_->after_acting();
     }
+    void pause(int ms) { now_ += ms; }
     void turn() {
         ++now_;
         take_submissions();
@@ -175,6 +176,22 @@ TEST_CASE("after each turn another process is where the one before was") {
     CHECK(process.recorder().counters().inputs > 100);
 }
 
+TEST_CASE("an input without bound is recorded like a short one") {
+    Memory memory;
+    Process process(memory.bytes());
+    process.turn();
+    totem::PeersConfigured many;
+    for (std::uint32_t node = 2; node <= 100; ++node)
+        many.peers.push_back({.node = base::NodeId{node}, .links = {totem::LinkId{0}}});
+    process.step(many);
+    process.submit(1);
+    process.turn();
+    CHECK(process.recorder().is_recording());
+    const auto found = resumed(memory.bytes(), process.now());
+    REQUIRE(found.has_value());
+    CHECK(state_of(*found) == process.state());
+}
+
 TEST_CASE("what was not committed never was") {
     Memory memory;
     Process process(memory.bytes());
@@ -200,6 +217,34 @@ TEST_CASE("a recorder makes the next checkpoint when the inputs outgrow the stat
     }
     process.submit(number);
     process.turn();
+    const auto found = resumed(memory.bytes(), process.now());
+    REQUIRE(found.has_value());
+    CHECK(state_of(*found) == process.state());
+}
+
+TEST_CASE("after a burst a recorder is content with little again") {
+    Memory memory;
+    Process process(memory.bytes());
+    std::uint64_t number = 1;
+    const auto run = [&](std::uint64_t turns) {
+        const std::uint64_t end = number + turns;
+        for (; number < end; ++number) {
+            process.submit(number);
+            process.turn();
+        }
+    };
+    const auto checkpoints = [&] { return process.recorder().counters().checkpoints; };
+    // Nothing is acknowledged, so the state grows, and with it what may follow a checkpoint.
+    while (process.recorder().counters().checkpoint_bytes_last < 60'000)
+        run(1);
+    const auto before = checkpoints();
+    const auto bytes = process.recorder().counters().input_bytes;
+    while (process.recorder().counters().input_bytes - bytes < 200'000)
+        run(1);
+    CHECK(checkpoints() == before);
+    process.pause(2000);
+    run(1);
+    CHECK(checkpoints() == before + 1);
     const auto found = resumed(memory.bytes(), process.now());
     REQUIRE(found.has_value());
     CHECK(state_of(*found) == process.state());
