@@ -58,6 +58,14 @@ void Connectivity::forget(base::NodeId node) {
     rows_.erase(known);
 }
 
+void Connectivity::agreed(const NodeSet& members) {
+    for (auto& [node, row] : rows_) {
+        if (!members.contains(node)) continue;
+        for (const base::NodeId member : members)
+            row.hears.insert(member);
+    }
+}
+
 const Row* Connectivity::row_of(base::NodeId node) const {
     if (node == own_.node) return &own_;
     const auto known = rows_.find(node);

@@ -33,6 +33,10 @@ class Connectivity {
     // The node's process is gone: rows of this incarnation that still travel are not believed.
     void forget(base::NodeId node);
 
+    // Each of them has agreed to a ring of them all, which only who hears all does: what it says of
+    // that itself may still be on its way.
+    void agreed(const NodeSet& members);
+
     [[nodiscard]] const Row* row_of(base::NodeId node) const;
 
     // This node's row first, then those that somebody may not get from their nodes themselves,

@@ -82,6 +82,8 @@ class FailureDetector {
     void hurry_later(Instant now);
     // All were told in another way, by a join.
     void told_all(Instant now);
+    // All are to be told now.
+    [[nodiscard]] bool has_a_word(Instant now) const { return hurry_due_ && *hurry_due_ <= now; }
     // The least time between two words to all, so that what comes with a burst goes together.
     [[nodiscard]] Duration pace() const;
     // When all may be told again: some words can follow each other closely, but many nodes that

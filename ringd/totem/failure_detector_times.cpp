@@ -42,7 +42,9 @@ constexpr int kHalfIntervalsWithLifelines = 7;
 constexpr int kJitterFactor = 6;
 
 // How often a member is beaten at the full rate first: after that it knows how often it will be.
+// Among many who does not know it bears a longer silence than there will be.
 constexpr std::uint32_t kToldBeatsAtFullRate = 6;
+constexpr std::uint32_t kToldBeatsFar = 3;
 
 }  // namespace
 
@@ -61,7 +63,7 @@ void FailureDetector::hurry_later(Instant now) {
         hurry(now);
         return;
     }
-    if (!hurry_due_) hurry_due_ = std::max(now + settling() / 2, next_word());
+    if (!hurry_due_) hurry_due_ = std::max(now + settling(), next_word());
     next_tick_ = std::min(next_tick_, *hurry_due_);
 }
 
@@ -107,7 +109,7 @@ Duration FailureDetector::call_interval() const {
 }
 
 bool FailureDetector::knows_our_rate(const PeerState& peer) {
-    return peer.told_beats >= kToldBeatsAtFullRate;
+    return peer.told_beats >= (peer.is_far ? kToldBeatsFar : kToldBeatsAtFullRate);
 }
 
 Duration FailureDetector::interval_to(const PeerState& peer, const Path& path) const {

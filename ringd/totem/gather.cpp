@@ -3,7 +3,7 @@
 #include <algorithm>
 
 #include "common/base/invariant.hpp"
-#include "ringd/totem/states.hpp"
+#include "ringd/totem/gather_parts.hpp"
 
 namespace totem {
 namespace {
@@ -16,23 +16,17 @@ constexpr std::uint32_t kRoundsMax = 5;
 // A proposal, another one when more is known, and one to spare.
 constexpr int kWordsARound = 3;
 
+// Before the first ring of many: nodes that keep coming are waited for four times, and then there
+// is much to do.
+constexpr int kPatientSettlings = 5;
+
 // Gathers that did not lead to a configuration, in a row; then the next is a ring of one. With the
 // rounds this bounds the time without a configuration.
 constexpr std::uint32_t kAttemptsMax = 4;
 
-// Up to here all who have not agreed hear the proposal again at each join_interval.
-// But for the representative's it matters less.
-constexpr std::size_t kNodesAtJoinInterval = 16;
-constexpr std::size_t kOthersAtJoinInterval = 4;
-
 // Who was left out is tried again after this many rounds: whatever it was at then has come to an
 // end, since no gather has more than half as many.
 constexpr std::int64_t kShunRounds = 2 * std::int64_t{kRoundsMax};
-
-// Of many nodes each needs its time to tell all what it proposes.
-Duration round_length(const Core& core) {
-    return std::max(core.config.consensus_timeout, kWordsARound * core.detector.word_cost());
-}
 
 bool all_agree(const Core& core, const Gather& gather) {
     return std::ranges::all_of(gather.proposal, [&](base::NodeId node) {
@@ -57,6 +51,13 @@ bool somebody_may_join(const Core& core, const Gather& gather) {
     });
 }
 
+// Among many, while nodes start or a ring is about to take us in, nothing is wrong with who does
+// not agree yet.
+bool is_patient(const Core& core, const Gather& gather) {
+    return core.detector.are_many() && !gather.alone && gather.possible.size() > 1 &&
+           core.now < gather.patient_until;
+}
+
 Next form_ring(Context& context, const Gather& gather) {
     Core& core = context.core;
     std::uint64_t seq = core.ring_seq_max;
@@ -70,107 +71,16 @@ Next form_ring(Context& context, const Gather& gather) {
                                   .entries = {}});
 }
 
-// What is proposed may lag behind what we hear, which comes to be told at a pace. A ring is left
-// when somebody in it is lost, not for one who was lost before.
-bool hears_all(const Core& core, const NodeSet& members) {
-    return core.connectivity.own().hears.includes(members);
-}
-
 // Forms the ring if all is said.
 Next conclude(Context& context, Gather& gather) {
     const Core& core = context.core;
     if (gather.proposal.front() != core.self || !all_agree(core, gather)) return std::nullopt;
     if (!hears_all(core, gather.proposal)) return std::nullopt;
-    if (gather.round == 0 && somebody_may_join(core, gather)) return std::nullopt;
+    if (!is_settled(gather)) return std::nullopt;
+    // Many were waited for before they were proposed.
+    const bool is_final = core.detector.are_many() && gather.proposal.size() > 1;
+    if (gather.round == 0 && !is_final && somebody_may_join(core, gather)) return std::nullopt;
     return form_ring(context, gather);
-}
-
-// The first word of many leaves out what most know from others: who still disagrees is told all.
-std::vector<Row> rows_at_first(const Core& core) {
-    if (core.detector.are_many()) return {core.connectivity.own()};
-    return core.connectivity.rows_to_relay();
-}
-
-JoinMessage join_of(const Core& core, const Gather& gather, std::vector<Row> rows) {
-    return {.gathering = true,
-            .ring = core.installed ? core.installed->ring : base::RingId{},
-            .ring_seq_max = core.ring_seq_max,
-            .proposal = gather.proposal,
-            .rows = std::move(rows)};
-}
-
-void tell_proposal(Context& context, Gather& gather) {
-    Core& core = context.core;
-    context.send_to_all(SendToAll::Audience::Configured,
-                        encode_join(join_of(core, gather, rows_at_first(core))));
-    core.detector.told_all(core.now);
-    gather.join_at = core.now + core.config.join_interval;
-    gather.repeats = 0;
-    gather.word_at.reset();
-    gather.version_told = core.connectivity.own().version;
-}
-
-// A new one. The representative forms the ring: what others propose need not be known by all, but
-// whom they hear must.
-void say_proposal(Context& context, Gather& gather) {
-    Core& core = context.core;
-    const base::NodeId representative = gather.proposal.front();
-    const bool concerns_all = !core.detector.are_many() || representative == core.self ||
-                              gather.version_told != core.connectivity.own().version;
-    if (concerns_all) {
-        gather.word_at = core.detector.next_word();
-        if (core.now >= *gather.word_at) {
-            tell_proposal(context, gather);
-            return;
-        }
-        // Should a ring be formed before, a heartbeat tells our row.
-        core.detector.hurry(core.now);
-    }
-    if (representative == core.self) return;
-    context.send_to(representative, encode_join(join_of(core, gather, rows_at_first(core))));
-}
-
-// For who may have missed it: those who have not said the same. That the representative knows it
-// cannot be seen.
-void repeat_proposal(Context& context, Gather& gather) {
-    Core& core = context.core;
-    if (!core.detector.are_many()) {
-        tell_proposal(context, gather);
-        return;
-    }
-    const bool is_representative = gather.proposal.front() == core.self;
-    const std::size_t divisor = is_representative ? kNodesAtJoinInterval : kOthersAtJoinInterval;
-    const std::size_t every = 1 + core.detector.peers().size() / divisor;
-    const bool all_are_due = ++gather.repeats % every == 0;
-    gather.join_at = core.now + core.config.join_interval;
-    std::vector<base::NodeId> missing;
-    for (const base::NodeId node : core.detector.peers()) {
-        const auto said = gather.said.find(node);
-        const bool agrees = said != gather.said.end() && said->second.proposal == gather.proposal;
-        const bool is_due = all_are_due && !agrees && core.detector.hears(node, core.now);
-        if (is_due || node == gather.proposal.front()) missing.push_back(node);
-    }
-    if (missing.empty()) return;
-    const base::Buffer join = encode_join(join_of(core, gather, core.connectivity.rows_to_relay()));
-    for (const base::NodeId node : missing)
-        context.send_to(node, join);
-}
-
-// Brings the proposal up to what is known, and tells it where it is another one. Soon after it was
-// made more is likely to come: then it is done when that has come as well.
-void update_proposal(Context& context, Gather& gather) {
-    Core& core = context.core;
-    const Instant at = gather.proposed_at + core.detector.pace();
-    if (core.now < at) {
-        gather.update_at = at;
-        return;
-    }
-    gather.update_at.reset();
-    gather.proposed_at = core.now;
-    NodeSet proposal = gather.alone ? NodeSet{core.self} : core.connectivity.proposal();
-    if (proposal == gather.proposal) return;
-    gather.proposal = std::move(proposal);
-    say_proposal(context, gather);
 }
 
 void shun_who_disagrees(Core& core, const Gather& gather) {
@@ -190,6 +100,15 @@ void shun_who_disagrees(Core& core, const Gather& gather) {
 }
 
 }  // namespace
+
+Duration round_length(const Core& core) {
+    return std::max(core.config.consensus_timeout, kWordsARound * core.detector.word_cost());
+}
+
+// What is proposed may lag behind what we hear, which comes to be told at a pace.
+bool hears_all(const Core& core, const NodeSet& members) {
+    return core.connectivity.own().hears.includes(members);
+}
 
 State enter_gather(Context& context, GatherReason reason) {
     Core& core = context.core;
@@ -211,7 +130,10 @@ State enter_gather(Context& context, GatherReason reason) {
         gather.round_ends = core.now;
     }
     core.detector.expect_all(core.now);
-    gather.proposed_at = core.now;
+    gather.possible = gather.proposal;
+    gather.entered_at = gather.looked_at = gather.proposed_at = gather.grew_at = core.now;
+    gather.patient_until = core.now;
+    if (!core.installed) gather.patient_until += kPatientSettlings * core.detector.settling();
     gather.join_at = core.now + core.config.join_interval;
     say_proposal(context, gather);
     return gather;
@@ -231,6 +153,7 @@ Next join_arrived(Context& context, Gather& gather, base::NodeId from, const Joi
     } else {
         gather.said.erase(from);
     }
+    hear_representative(context.core, gather, from, join);
     update_proposal(context, gather);
     return conclude(context, gather);
 }
@@ -266,8 +189,11 @@ Next on_data(Context& context, Gather&, DataPacket data) {
 
 Next on_time(Context& context, Gather& gather) {
     Core& core = context.core;
+    if (core.now >= gather.round_ends && is_patient(core, gather))
+        gather.round_ends = core.now + round_length(core);
     if (core.now >= gather.round_ends) {
         ++gather.round;
+        gather.offer.reset();
         gather.round_ends = core.now + round_length(core);
         if (Next next = conclude(context, gather)) return next;
         if (gather.round >= kRoundsMax) {

@@ -151,6 +151,7 @@ Operational install(Context& context, Configuration next_ring, const RecoveryPla
     core.failed_attempts = 0;
     context.trace(TraceEntry::What::Installed, next_ring.ring, next_ring.members.size());
     core.installed = std::move(next_ring);
+    if (core.detector.are_many()) core.connectivity.agreed(core.installed->members);
     watch_members(context);
 
     Operational state;

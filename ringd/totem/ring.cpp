@@ -59,7 +59,7 @@ Ring::Ring(const RingConfig& config, base::RingId last_ring, std::uint64_t seed,
     std::vector<Action> nothing_is_sent_before_the_first_step;
     Context context{core_, nothing_is_sent_before_the_first_step};
     state_ = enter_gather(context, GatherReason::Started);
-    std::get<Gather>(state_).word_at = now;
+    if (!core_.detector.are_many()) std::get<Gather>(state_).word_at = now;
 }
 
 void Ring::step(Instant now, const Event& event, std::vector<Action>& actions) {
@@ -217,8 +217,12 @@ void Ring::handle_join(Context& context, base::NodeId from, const base::Buffer& 
     core_.ring_seq_heard = std::max(core_.ring_seq_heard, join->ring_seq_max);
     learn_rows(context, from, join->rows);
     look_at_peers(context);
+    const bool was_gathering = std::holds_alternative<Gather>(state_);
     change(
         std::visit([&](auto& state) { return join_arrived(context, state, from, *join); }, state_));
+    // What made us gather says what is proposed.
+    auto* gather = std::get_if<Gather>(&state_);
+    if (gather != nullptr && !was_gathering) change(join_arrived(context, *gather, from, *join));
 }
 
 void Ring::handle_leave(Context& context, base::NodeId from, const base::Buffer& packet) {

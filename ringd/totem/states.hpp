@@ -41,15 +41,22 @@ struct Gather {
         Instant at{};
     };
     NodeSet proposal{};
+    Instant proposed_at{};
     std::map<base::NodeId, Said> said{};
     std::uint32_t round = 0;
     Instant round_ends{};
-    Instant join_at{};        // The proposal is repeated for who may have missed it.
-    std::size_t repeats = 0;  // Since all were told the proposal.
-    Instant proposed_at{};
+    Instant entered_at{};
+    Instant patient_until{};             // Rounds count from here on.
+    Instant join_at{};                   // The proposal is repeated for who may have missed it.
+    std::size_t repeats = 0;             // Since all were told the proposal.
+    NodeSet possible{};                  // The ring that could be, as far as is known.
+    Instant looked_at{};                 // When that was computed.
+    Instant grew_at{};                   // And when somebody new was in it.
     std::optional<Instant> update_at{};  // More is known than the proposal regards.
     std::optional<Instant> word_at{};    // All are to be told of it.
-    std::uint64_t version_told = 0;      // Of our row.
+    bool is_offered = false;             // All were told.
+    std::optional<NodeSet> offer{};      // The representative's proposal for us, among many.
+    bool is_row_told = false;            // Complete, to the representative.
     bool alone = false;  // Agreement failed too often: form a ring of one, merge later.
 };
 

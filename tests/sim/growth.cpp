@@ -2,24 +2,25 @@
 // all nodes started together, the token's rotation, one node killed. Time is logical, so that the
 // figures are the same on every machine; only the last column is this machine's.
 //
-//     halo_growth [--processors K] [--types] [N ...]       default: 3 8 16 32 64 128
+//     halo_growth [--processors K] [--start MS] [--types] [N ...]     default: 3 8 16 32 64 128
 //
 // --types: which packets these were.
 //
-// Exit code 1: some number of nodes did not come together, or with a storm of packets.
+// Exit code 1: some number of nodes did not come together, or too late, or with a storm of packets.
 //
 // The model: a datagram takes 50 us, and costs its sender 2 us and its receiver 4 us of the node's
 // one processor; a ring id is durable after 200 us; packets are lost when 4 MiB wait at a node.
 //
 // With --processors all nodes share that many, as when they are processes on one machine: then a
 // datagram costs 15 us at either end and a wake-up 25 us (system calls, encryption, switching),
-// starting a node's programs takes 450 ms of processor time, and who runs late finds out that it
-// paused, as ringd's driver does.
+// starting a node's programs takes 100 ms of processor time (--start), and who runs late finds out
+// that it paused, as ringd's driver does.
 #include <algorithm>
 #include <array>
 #include <charconv>
 #include <chrono>
 #include <cstdio>
+#include <cstdlib>
 #include <deque>
 #include <map>
 #include <optional>
@@ -54,7 +55,7 @@ Machine shared_machine(std::size_t processors) {
             .send = microseconds(15),
             .receive = microseconds(15),
             .turn = microseconds(25),
-            .start = milliseconds(450)};
+            .start = milliseconds(100)};
 }
 constexpr base::Duration kStartSlice = milliseconds(3);
 // As ringd's driver: later than this behind a deadline is a pause.
@@ -62,6 +63,7 @@ constexpr base::Duration kPauseMin = milliseconds(100);
 constexpr base::Duration kStoring = microseconds(200);
 constexpr std::size_t kSocketBytes = std::size_t{4} << 20u;
 constexpr base::Duration kGivenUp = seconds(60);
+constexpr base::Duration kFormedMax = seconds(5);
 constexpr double kMiB = 1024.0 * 1024.0;
 // Presence, rows and proposals of each to each, some times over.
 constexpr std::size_t kPacketsAPairMax = 10;
@@ -440,7 +442,7 @@ bool print_row(std::size_t count, const Machine& machine, bool is_wordy) {
         std::printf("a storm: more than %zu packets a pair of nodes at the start\n",
                     times * kPacketsAPairMax);
     }
-    return formed && recovered && !is_storm;
+    return formed && *formed < kFormedMax && recovered && !is_storm;
 }
 
 std::optional<std::size_t> count_of(std::string_view text, std::size_t least) {
@@ -460,6 +462,10 @@ int main(int argc, char** argv) {
     for (int i = 1; i < argc; ++i) {
         if (std::string_view(argv[i]) == "--processors" && i + 1 < argc) {
             machine = shared_machine(count_of(argv[++i], 1).value_or(2));
+            continue;
+        }
+        if (std::string_view(argv[i]) == "--start" && i + 1 < argc) {
+            machine.start = milliseconds(std::atoi(argv[++i]));
             continue;
         }
         if (std::string_view(argv[i]) == "--types") {

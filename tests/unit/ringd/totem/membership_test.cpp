@@ -130,6 +130,22 @@ TEST_CASE("among many only rows that somebody may not get from their nodes are r
     }
 }
 
+TEST_CASE("who has agreed to a ring hears all of it, whatever its last word was") {
+    Connectivity known(NodeId{1}, {.ring_seq = 1});
+    known.set_configured(nodes(4));
+    for (std::uint32_t node = 2; node <= 4; ++node) {
+        known.set_heard(NodeId{node}, true);
+        known.learn(row(node, {NodeId{1}, NodeId{node}}), Connectivity::Source::Itself);
+    }
+    CHECK_FALSE(known.hear_each_other(nodes(3)));
+    known.agreed(nodes(3));
+    CHECK(known.hear_each_other(nodes(3)));
+    CHECK_FALSE(known.row_of(NodeId{4})->hears.contains(NodeId{2}));
+    // What it says itself later counts again.
+    CHECK(known.learn(row(3, {NodeId{1}, NodeId{3}}, 2), Connectivity::Source::Itself));
+    CHECK_FALSE(known.hear_each_other(nodes(3)));
+}
+
 TEST_CASE("hearing counts when it is mutual") {
     Connectivity known(NodeId{1}, {.ring_seq = 1});
     known.set_configured(nodes(3));
