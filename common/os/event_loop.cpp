@@ -57,6 +57,10 @@ void EventLoop::remove(int fd) {
     (void)::epoll_ctl(epoll_.get(), EPOLL_CTL_DEL, fd, nullptr);
 }
 
+void EventLoop::remove_closing(int fd) {
+    watches_.erase(fd);
+}
+
 void EventLoop::set_deadline(std::function<std::optional<base::Instant>()> when,
                              std::function<void()> passed) {
     deadlines_.push_back({std::move(when), std::move(passed)});

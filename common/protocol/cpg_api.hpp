@@ -1,7 +1,7 @@
 // What cpgd and a client say to each other: one session a handle. Each frame is one ZeroMQ message
 // of one part. docs/wire-format.md has the bytes; decode_* takes any input.
 //
-// A session has one connection, or two: with Hello::separate_events its events travel on a second
+// A session has one connection, or two: with Hello::separate_events its events wait for a second
 // one, opened by EventsHere. Then the descriptor that an application polls is readable for events
 // alone (a Credit or Reply on it would wake a program whose CS_DISPATCH_ONE then blocks), and what
 // is not dispatched stays in the socket. The session is lost when either connection closes.
@@ -13,7 +13,8 @@
 // Each side says in its READY (zmtp::Limits::features) whether it takes runs of messages; to who
 // does not (an older build, a program on libzmq) each message goes in a frame of its own. So with
 // areas: a client that takes one gets the long messages of its events connection through memory.
-// So with Keep: who opens a session for one question costs the service manager nothing.
+// So with Keep: who opens a session for one question costs the service manager nothing. So with the
+// second connection, which most such sessions never open.
 #pragma once
 
 #include <cstdint>
@@ -32,9 +33,12 @@
 namespace protocol::cpg {
 
 inline constexpr std::uint16_t kCpgApiVersion = 1;
-inline constexpr std::uint32_t kTakesRuns = 1;     // A feature: McastRun or DeliveredRun.
-inline constexpr std::uint32_t kTakesArea = 2;     // A feature: DeliveredInArea.
-inline constexpr std::uint32_t kKeptIfAsked = 4;   // A feature: Keep.
+inline constexpr std::uint32_t kTakesRuns = 1;    // A feature: McastRun or DeliveredRun.
+inline constexpr std::uint32_t kTakesArea = 2;    // A feature: DeliveredInArea.
+inline constexpr std::uint32_t kKeptIfAsked = 4;  // A feature: Keep.
+// A feature: EventsHere comes when it is needed, and has the effect of Keep; a session that never
+// joined ends with its connection, and needs no Goodbye.
+inline constexpr std::uint32_t kEventsIfAsked = 8;
 inline constexpr std::size_t kGroupNameMax = 128;  // Bytes, any value, counted; 0 is allowed.
 // A longer message travels in parts of this size, put together again by the receiving library.
 inline constexpr std::size_t kPartBytesMax = std::size_t{1} << 20u;

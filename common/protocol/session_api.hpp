@@ -29,6 +29,9 @@ inline constexpr std::uint16_t kSessionApiVersion = 1;
 inline constexpr std::size_t kPayloadBytesMax = std::size_t{1} << 20u;
 inline constexpr std::size_t kReasonTextMax = 1024;
 inline constexpr std::uint32_t kKeptIfAsked = 1;  // A feature (zmtp::Limits::features): Keep.
+// A feature: EventsHere comes when it is needed, and has the effect of Keep; a session that has
+// asked for nothing ends with its connection, and needs no Goodbye.
+inline constexpr std::uint32_t kEventsIfAsked = 2;
 
 // Random, never 0: a secret between a daemon and one client.
 using SessionId = base::Strong<struct SessionIdTag, std::uint64_t>;

@@ -3,7 +3,6 @@
 #include <algorithm>
 
 #include "common/os/notify.hpp"
-#include "common/os/random.hpp"
 
 namespace session {
 namespace {
@@ -24,7 +23,7 @@ zmtp::Limits limits() {
     return {.message_bytes_max = api::kPayloadBytesMax + kEnvelopeBytesMax,
             .queue_bytes_max = Server::kEventBytesMax,
             .read_bytes = std::size_t{16} << 10u,
-            .features = api::kKeptIfAsked};
+            .features = api::kKeptIfAsked | api::kEventsIfAsked};
 }
 
 }  // namespace
@@ -100,9 +99,11 @@ void Server::on_message(ConnectionId id, const base::Buffer& bytes) {
 // Not before: most sessions that ask for nothing end at once.
 void Server::keep_if_asked(ConnectionId id, const api::ClientFrame& frame) {
     zmtp::Server& server = *listening_[id.first].server;
+    const std::uint32_t features = server.peer_features(id.second);
     const bool asks =
-        std::holds_alternative<api::Request>(frame) || std::holds_alternative<api::Keep>(frame);
-    if (asks || (server.peer_features(id.second) & api::kKeptIfAsked) == 0) server.keep(id.second);
+        std::holds_alternative<api::Request>(frame) || std::holds_alternative<api::Keep>(frame) ||
+        (std::holds_alternative<api::EventsHere>(frame) && (features & api::kEventsIfAsked) != 0);
+    if (asks || (features & api::kKeptIfAsked) == 0) server.keep(id.second);
 }
 
 void Server::on_hello(ConnectionId id, Peer& peer, const api::Hello& hello) {
@@ -115,7 +116,7 @@ void Server::on_hello(ConnectionId id, Peer& peer, const api::Hello& hello) {
         return refuse(id, kBadHandle, "the session ended because its events were not read");
     }
     const bool came_back = hello.session != SessionId{};
-    const SessionId session = came_back ? hello.session : SessionId{os::random_number()};
+    const SessionId session = came_back ? hello.session : SessionId{random_.next()};
     if (sessions_.contains(session)) end(session, End::Replaced);
 
     const auto kernel_pid = static_cast<std::uint32_t>(peer.credentials.pid);

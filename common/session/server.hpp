@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "common/os/event_loop.hpp"
+#include "common/os/random.hpp"
 #include "common/protocol/session_api.hpp"
 #include "common/session/access.hpp"
 #include "common/zmtp/former_connections.hpp"
@@ -175,6 +176,7 @@ class Server {
     zmtp::FormerConnections former_;
     std::vector<Listening> listening_;
     std::optional<base::NodeId> self_;  // Nothing: not serving.
+    os::RandomNumbers random_;          // For sessions.
     std::map<ConnectionId, Peer> peers_;
     std::map<SessionId, Session> sessions_;
     std::vector<SessionId> overflowing_;  // In this turn.

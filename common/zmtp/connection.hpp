@@ -11,6 +11,7 @@
 #include <functional>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "common/base/buffer.hpp"
@@ -100,6 +101,12 @@ class Connection {
     void attach(os::UniqueFd descriptor) { attached_ = std::move(descriptor); }
     // The last one that came, once. Not open: none came.
     [[nodiscard]] os::UniqueFd take_descriptor() { return std::move(received_); }
+
+    // The descriptor under which it goes on, another one of the same socket; gives the one that it
+    // had. With none: it is at its end.
+    [[nodiscard]] os::UniqueFd exchange_descriptor(os::UniqueFd descriptor) {
+        return std::exchange(socket_, std::move(descriptor));
+    }
 
     // Writes as much as the kernel takes, in as few writev as possible.
     base::Expected<void, ConnectionError> flush();

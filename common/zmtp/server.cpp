@@ -4,6 +4,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstring>
 #include <utility>
 
@@ -49,16 +50,20 @@ Server::~Server() {
 
 void Server::accept_all() {
     // Bounded, so that those who are connected are served meanwhile.
-    for (int accepted = 0; accepted < 64; ++accepted) {
+    for (int accepted = 0; accepted < accepts_a_turn_; ++accepted) {
         auto next = listener_.accept();
         // A failed accept concerns who wanted to connect, and nobody else.
-        if (!next || !*next) return;
+        if (!next || !*next) {
+            accepts_a_turn_ = 1;
+            return;
+        }
         if (has_room_for((*next)->peer.uid)) {
             take(std::move(**next));
         } else {
             ++turned_away_;
         }
     }
+    accepts_a_turn_ = std::min(2 * accepts_a_turn_, kAcceptsATurnMax);
 }
 
 void Server::take(Accepted accepted) {
@@ -73,50 +78,44 @@ void Server::take(Accepted accepted) {
                                           .uid = credentials.uid,
                                           .pid = credentials.pid})
                         .first;
-    const bool is_watched = loop_
-                                .add(fd, EPOLLIN,
-                                     [this, id](std::uint32_t events) {
-                                         if ((events & EPOLLOUT) != 0) {
-                                             const auto found = peers_.find(id);
-                                             if (found != peers_.end())
-                                                 mark_dirty(id, found->second);
-                                         }
-                                         if ((events & ~std::uint32_t{EPOLLOUT}) != 0) read(id);
-                                     })
-                                .has_value();
-    if (!is_watched || !callbacks_.connected(id, credentials)) return end(id);
+    processes_[credentials.pid].connections.insert(id);
+    if (!callbacks_.connected(id, credentials)) return end(id);
     if (!peers_.contains(id)) return;  // Closed by the callback.
-    if (!watch_process(id, at->second)) keep(id);
-    mark_dirty(id, at->second);  // The greeting.
-    read(id);                    // What it said with its own is mostly there.
+    if (credentials.pid <= 0) keep(id);
+    if (!callbacks_.keep) watch_process(at->second);
+    read(id);  // What it said is mostly there.
+    if (!peers_.contains(id)) return;
+    const auto on_events = [this, id](std::uint32_t events) {
+        if ((events & EPOLLOUT) != 0) {
+            const auto found = peers_.find(id);
+            if (found != peers_.end()) mark_dirty(id, found->second);
+        }
+        if ((events & ~std::uint32_t{EPOLLOUT}) != 0) read(id);
+    };
+    if (const auto added = loop_.add(fd, EPOLLIN, on_events); !added)
+        drop(id, added.error().text());
 }
 
 // One descriptor a process, however many connections it has.
-bool Server::watch_process(ServerConnectionId id, const Peer& peer) {
-    if (!callbacks_.process_ended) return false;
+void Server::watch_process(const Peer& peer) {
+    Process& known = processes_.at(peer.pid);
     // A process of that number which has ended, and we have not heard of it, takes the new one's
     // connection along: its client comes back.
-    const auto known = processes_.find(peer.pid);
-    if (known != processes_.end()) {
-        known->second.connections.insert(id);
-        return true;
-    }
+    if (!callbacks_.process_ended || known.descriptor.is_open()) return;
     os::UniqueFd process = process_of_peer(peer.connection.fd(), peer.pid);
     // Without it the closed socket alone tells of the end.
-    if (!process.is_open()) return false;
+    if (!process.is_open()) return;
     const auto is_watched = loop_.add(
         process.get(), EPOLLIN, [this, pid = peer.pid](std::uint32_t) { process_ended(pid); });
-    if (!is_watched) return false;
-    processes_.emplace(peer.pid, Process{.descriptor = std::move(process), .connections = {id}});
-    return true;
+    if (is_watched) known.descriptor = std::move(process);
 }
 
 void Server::process_ended(std::int32_t pid) {
-    const auto found = processes_.find(pid);
-    const Process ended = std::move(found->second);
-    processes_.erase(found);
-    loop_.remove(ended.descriptor.get());
-    for (const ServerConnectionId id : ended.connections) {
+    Process& process = processes_.at(pid);
+    loop_.remove(process.descriptor.get());
+    process.descriptor.reset();
+    const auto ended = process.connections;
+    for (const ServerConnectionId id : ended) {
         if (peers_.contains(id)) callbacks_.process_ended(id);
     }
 }
@@ -136,7 +135,8 @@ void Server::read(ServerConnectionId id) {
             callbacks_.message(id, std::move(**message));
             if (!peers_.contains(id)) return;
         }
-        if (connection.wants_write()) mark_dirty(id, found->second);
+        // The greeting goes with the answer to what the peer says first.
+        if (*count > 0 && connection.wants_write()) mark_dirty(id, found->second);
         if (!count_begun(found->second)) {
             ++turned_away_;
             return drop(id, "its user has begun too many messages");
@@ -168,10 +168,10 @@ void Server::close(ServerConnectionId connection) {
 void Server::keep(ServerConnectionId connection) {
     const auto found = peers_.find(connection);
     if (!callbacks_.keep || found == peers_.end() || found->second.is_kept) return;
-    const auto process = processes_.find(found->second.pid);
-    std::set<ServerConnectionId> all{connection};
-    if (process != processes_.end())
-        all.insert(process->second.connections.begin(), process->second.connections.end());
+    const std::int32_t pid = found->second.pid;
+    watch_process(found->second);
+    const std::set<ServerConnectionId> all =
+        pid > 0 ? processes_.at(pid).connections : std::set{connection};
     std::vector<int> fds;
     for (const ServerConnectionId id : all) {
         Peer& peer = peers_.at(id);
@@ -231,12 +231,12 @@ void Server::end(ServerConnectionId id) {
 void Server::forget(ServerConnectionId id) {
     const auto found = peers_.find(id);
     if (found == peers_.end()) return;
-    loop_.remove(found->second.connection.fd());
+    const int fd = found->second.connection.fd();
+    found->second.is_kept ? loop_.remove(fd) : loop_.remove_closing(fd);
     const auto process = processes_.find(found->second.pid);
-    const bool was_watched =
-        process != processes_.end() && process->second.connections.erase(id) > 0;
-    if (was_watched && process->second.connections.empty()) {
-        loop_.remove(process->second.descriptor.get());
+    process->second.connections.erase(id);
+    if (process->second.connections.empty()) {
+        if (process->second.descriptor.is_open()) loop_.remove(process->second.descriptor.get());
         processes_.erase(process);
     }
     const auto user = users_.find(found->second.uid);

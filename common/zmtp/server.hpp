@@ -31,11 +31,15 @@ class Server {
         // The connection is gone, for whatever reason but close(). `reason` is for people.
         std::function<void(ServerConnectionId, const std::string& reason)> closed;
         // The process at the other end died while somebody (a child of it) holds the connection
-        // open. Optional.
+        // open. Where there is `keep`: of processes of which a connection is kept, since the others
+        // have asked for nothing. Optional.
         std::function<void(ServerConnectionId)> process_ended;
         // Connections for whoever keeps them open across our death (see keep()). Optional.
         std::function<void(std::span<const int> fds)> keep = nullptr;
     };
+    // Connections that are taken in one turn: few as long as few come, since to find that no other
+    // one waits costs a system call.
+    static constexpr int kAcceptsATurnMax = 64;
     // Reads of one connection in one turn, of Limits::read_bytes each, so that a flood from one
     // does not keep the others waiting.
     static constexpr int kReadsATurn = 4;
@@ -64,7 +68,8 @@ class Server {
     void close(ServerConnectionId connection);
 
     // The connection, and all others of its process, go to Callbacks::keep, once: our death must
-    // not end them (see FormerConnections). Those of processes that we don't see are kept at once.
+    // not end them (see FormerConnections). Those of processes that we don't see are kept at once,
+    // each alone.
     void keep(ServerConnectionId connection);
 
     // Writes what was sent. Call it at the end of the turn, after all that may send.
@@ -88,7 +93,7 @@ class Server {
     };
 
     struct Process {
-        os::UniqueFd descriptor;
+        os::UniqueFd descriptor;  // Once its end is watched.
         std::set<ServerConnectionId> connections;
     };
 
@@ -100,8 +105,7 @@ class Server {
     Server(os::EventLoop& loop, Listener listener, const Limits& limits, Callbacks callbacks);
     void accept_all();
     void take(Accepted accepted);
-    // False: its end is not seen.
-    bool watch_process(ServerConnectionId id, const Peer& peer);
+    void watch_process(const Peer& peer);
     void process_ended(std::int32_t pid);
     void read(ServerConnectionId id);
     void drop(ServerConnectionId id, const std::string& reason);
@@ -122,6 +126,7 @@ class Server {
     std::map<std::int32_t, Process> processes_;  // Of the peers, by pid.
     std::vector<ServerConnectionId> dirty_;
     std::uint64_t turned_away_ = 0;
+    int accepts_a_turn_ = 1;
     std::uint64_t last_id_ = 0;
 };
 

@@ -97,6 +97,9 @@ class Core {
                                                               base::Instant now,
                                                               std::uint64_t life);
 
+    // Who has this connection may come back for its session when it is gone.
+    [[nodiscard]] bool may_come_back(ConnectionId connection) const;
+
     [[nodiscard]] Status status() const;
 
   private:

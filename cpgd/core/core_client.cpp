@@ -63,7 +63,16 @@ void Core::on(Context& context, const ClientGone& gone) {
     const SessionId session = found->second.session;
     connections_.erase(found);
     const auto client = clients_.find(session);
-    if (client != clients_.end()) orphan(context, client->second);
+    if (client == clients_.end()) return;
+    // One of which nothing is in the order has nothing to come back for: its client makes it anew.
+    client->second.opened ? orphan(context, client->second) : end_session(context, session);
+}
+
+bool Core::may_come_back(ConnectionId connection) const {
+    const auto found = connections_.find(connection);
+    if (found == connections_.end()) return false;
+    const auto client = clients_.find(found->second.session);
+    return client != clients_.end() && client->second.opened;
 }
 
 void Core::on(Context& context, const ClientBroke& broke) {

@@ -5,7 +5,6 @@
 #include "common/base/pieces.hpp"
 #include "common/os/clock.hpp"
 #include "common/os/notify.hpp"
-#include "common/os/random.hpp"
 
 namespace cpgd {
 namespace {
@@ -14,10 +13,11 @@ namespace api = protocol::cpg;
 
 // Above the hard bound of a session's events, which the core watches.
 zmtp::Limits limits_of(const cpg::Config& config) {
-    return {.message_bytes_max = std::size_t{2} << 20u,
-            .queue_bytes_max = 2 * config.session.hard_bytes,
-            .read_bytes = std::size_t{256} << 10u,
-            .features = api::kTakesRuns | api::kTakesArea | api::kKeptIfAsked};
+    return {
+        .message_bytes_max = std::size_t{2} << 20u,
+        .queue_bytes_max = 2 * config.session.hard_bytes,
+        .read_bytes = std::size_t{256} << 10u,
+        .features = api::kTakesRuns | api::kTakesArea | api::kKeptIfAsked | api::kEventsIfAsked};
 }
 
 cpg::ConnectionId of(zmtp::ServerConnectionId id) {
@@ -271,7 +271,7 @@ bool Driver::on_connected(zmtp::ServerConnectionId id, const zmtp::PeerCredentia
     step(cpg::ClientConnected{.connection = of(id),
                               .uid = peer.uid,
                               .kernel_pid = pid,
-                              .fresh_session = api::SessionId{os::random_number()}});
+                              .fresh_session = api::SessionId{random_.next()}});
     return true;
 }
 
@@ -304,10 +304,12 @@ void Driver::on_message(zmtp::ServerConnectionId id, const base::Buffer& bytes) 
 
 // Not before: most sessions that ask for nothing end at once.
 void Driver::keep_if_asked(zmtp::ServerConnectionId id, const api::ClientFrame& frame) {
-    const bool asks = !std::holds_alternative<api::Hello>(frame) &&
-                      !std::holds_alternative<api::EventsHere>(frame) &&
+    const std::uint32_t features = clients_->peer_features(id);
+    const bool is_early =
+        std::holds_alternative<api::EventsHere>(frame) && (features & api::kEventsIfAsked) == 0;
+    const bool asks = !std::holds_alternative<api::Hello>(frame) && !is_early &&
                       !std::holds_alternative<api::Goodbye>(frame);
-    if (asks || (clients_->peer_features(id) & api::kKeptIfAsked) == 0) clients_->keep(id);
+    if (asks || (features & api::kKeptIfAsked) == 0) clients_->keep(id);
 }
 
 void Driver::on_first_frame(zmtp::ServerConnectionId id, const Peer& peer,
@@ -320,7 +322,7 @@ void Driver::on_first_frame(zmtp::ServerConnectionId id, const Peer& peer,
     if ((clients_->peer_features(id) & api::kTakesArea) != 0) deliveries_->add(id, peer.uid);
 }
 
-// It may have ended, which says more than that its socket closed.
+// The process may have ended, which says more than that its socket closed.
 void Driver::on_closed(zmtp::ServerConnectionId id) {
     refused_.erase(id);
     deliveries_->remove(id);
@@ -328,8 +330,9 @@ void Driver::on_closed(zmtp::ServerConnectionId id) {
     if (peer == peers_.end()) return;
     const std::uint32_t process = peer->second.pid;
     peers_.erase(peer);
+    const bool may_come_back = core_.may_come_back(of(id));
     step(cpg::ClientGone{.connection = of(id)});
-    processes_.watch(process);
+    if (may_come_back) processes_.watch(process);
 }
 
 AreasStatus Driver::areas() const {

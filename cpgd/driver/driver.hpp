@@ -17,6 +17,7 @@
 #include "common/log/log.hpp"
 #include "common/log/rate_limit.hpp"
 #include "common/os/event_loop.hpp"
+#include "common/os/random.hpp"
 #include "common/os/snapshot_file.hpp"
 #include "common/ring_client/stream_client.hpp"
 #include "common/session/access.hpp"
@@ -107,6 +108,7 @@ class Driver {
     logging::RateLimit refusals_;                       // Lines about them, by uid.
     std::vector<zmtp::ServerConnectionId> overflowed_;  // In this turn.
     ProcessWatch processes_;
+    os::RandomNumbers random_;  // For sessions.
     std::unique_ptr<ring::StreamClient> stream_;
     std::deque<cpg::Submit> submissions_;  // For which the channel has no room; urgent ones first.
     std::function<void()> serving_;

@@ -132,7 +132,8 @@ class Groups {
 
     // The next event. Error::TryAgain: there is none, with Wait::Never.
     [[nodiscard]] Result<Event> next(Wait wait);
-    // Readable while next() has something to say. Only for polling.
+    // Readable while next() has something to say. Only for polling. -1: there is no daemon any
+    // more, or no descriptor to spare.
     [[nodiscard]] int fd() const;
 
     [[nodiscard]] std::uint32_t node() const;

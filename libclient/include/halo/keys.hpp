@@ -106,7 +106,8 @@ class Keys {
     // The next change; nothing: the daemon was restarted, and all goes on. Error::TryAgain: there
     // is none, with Wait::Never.
     [[nodiscard]] Result<std::optional<KeyChange>> next(Wait wait);
-    // Readable while next() has something to say. Only for polling.
+    // Readable while next() has something to say. Only for polling. -1: there is no daemon any
+    // more, or no descriptor to spare.
     [[nodiscard]] int fd() const;
 
   private:

@@ -63,7 +63,8 @@ class Quorum {
     [[nodiscard]] Result<void> watch();
     // The next event. Error::TryAgain: there is none, with Wait::Never.
     [[nodiscard]] Result<QuorumEvent> next(Wait wait);
-    // Readable while next() has something to say. Only for polling; as Groups::fd() after Resumed.
+    // Readable while next() has something to say. Only for polling; as Groups::fd(), also
+    // after Resumed.
     [[nodiscard]] int fd() const;
 
   private:

@@ -226,8 +226,7 @@ cs_error_t corosync_cfg_finalize(corosync_cfg_handle_t cfg_handle) {
 cs_error_t corosync_cfg_fd_get(corosync_cfg_handle_t cfg_handle, int32_t* selection_fd) {
     return with_instance(cfg_handle, [&](Instance& instance) {
         if (selection_fd == nullptr) return CS_ERR_INVALID_PARAM;
-        *selection_fd = instance.session().event_fd();
-        return CS_OK;
+        return client::hand_out(instance.session().event_fd(), *selection_fd);
     });
 }
 

@@ -121,8 +121,7 @@ cs_error_t cmap_finalize(cmap_handle_t handle) {
 cs_error_t cmap_fd_get(cmap_handle_t handle, int* fd) {
     return with_instance(handle, [&](CmapInstance& instance) {
         if (fd == nullptr) return CS_ERR_INVALID_PARAM;
-        *fd = instance.client().session().event_fd();
-        return CS_OK;
+        return client::hand_out(instance.client().session().event_fd(), *fd);
     });
 }
 

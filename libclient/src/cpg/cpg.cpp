@@ -147,8 +147,7 @@ cs_error_t cpg_finalize(cpg_handle_t handle) {
 cs_error_t cpg_fd_get(cpg_handle_t handle, int* fd) {
     return with_instance(handle, [&](CpgInstance& instance) {
         if (fd == nullptr) return CS_ERR_INVALID_PARAM;
-        *fd = instance.session().event_fd();
-        return CS_OK;
+        return client::hand_out(instance.session().event_fd(), *fd);
     });
 }
 

@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "libclient/src/cpg/answers.hpp"
+#include "libclient/src/ipc/lasting_fd.hpp"
 
 namespace client {
 namespace {
@@ -44,6 +45,17 @@ std::vector<iovec> cut(std::span<const iovec> message, std::size_t offset, std::
     return part;
 }
 
+// What we say that we take. Who comes back has given the descriptor away, and is kept at once.
+std::uint32_t features(bool is_new) {
+    return cpg::kTakesRuns | cpg::kEventsIfAsked | (is_new ? cpg::kKeptIfAsked : 0);
+}
+
+Kind polled(std::uint32_t features, bool takes_area) {
+    return {.features = features | (takes_area ? cpg::kTakesArea : 0),
+            .takes_descriptor = takes_area,
+            .is_polled = true};
+}
+
 }  // namespace
 
 // ----------------------------------------------------------------------------------- connections
@@ -56,56 +68,37 @@ CsResult<CpgSession::Links> CpgSession::connect(const Options& options, const Pl
                            .totem_events = options.totem_events,
                            .initial_totem_event = options.initial_totem_event,
                            .separate_events = true};
-    // Who comes back has given the descriptor away.
-    const std::uint32_t kept = is_new ? cpg::kKeptIfAsked : 0;
-    auto control = open_connection(kSocketName, cpg::encode(hello),
-                                   {.features = cpg::kTakesRuns | kept, .sends_bursts = true});
+    auto control = open_connection(kSocketName, cpg::encode(hello), {.features = features(is_new)});
     if (!control) return base::fail(control.error());
     const auto welcome = welcome_in(control->answer);
     if (!welcome) return base::fail(welcome.error());
-    if (!is_new && !welcome->resumed) return base::fail(CS_ERR_BAD_HANDLE);
+    if (place.is_established && !welcome->resumed) return base::fail(CS_ERR_BAD_HANDLE);
 
+    Links links{std::move(control->connection), std::nullopt, *welcome};
+    if (!place.has_events) return links;
     const cpg::EventsHere here{.session = welcome->session, .last_event = place.last_event};
-    const Kind kind{.features = cpg::kTakesRuns | (place.takes_area ? cpg::kTakesArea : 0) | kept,
-                    .takes_descriptor = place.takes_area,
-                    .is_polled = true};
-    if (!is_new) {
-        auto events = begin_connection(kSocketName, cpg::encode(here), kind);
-        if (!events) return base::fail(events.error());
-        return Links{std::move(control->connection), *std::move(events), *welcome};
-    }
-    auto events = open_connection(kSocketName, cpg::encode(here), kind);
+    auto events = begin_connection(kSocketName, cpg::encode(here),
+                                   polled(features(is_new), place.takes_area));
     if (!events) return base::fail(events.error());
-    if (const auto again = welcome_in(events->answer); !again) {
-        // The daemon that knew the session a moment ago was replaced by another.
-        const bool is_another = again.error() == CS_ERR_NOT_EXIST;
-        return base::fail(is_another ? CS_ERR_TRY_AGAIN : again.error());
-    }
-    return Links{std::move(control->connection), std::move(events->connection), *welcome};
+    links.events = *std::move(events);
+    return links;
 }
 
 CsResult<std::unique_ptr<CpgSession>> CpgSession::open(const Options& options) {
     auto links = connect(options, {});
     if (!links) return base::fail(links.error());
-    auto session = std::unique_ptr<CpgSession>(new CpgSession(*std::move(links), options));
-    if (!session->control_fd_.is_open() || !session->event_fd_.is_open()) {
-        return base::fail(CS_ERR_NO_RESOURCES);
-    }
-    return session;
+    return std::unique_ptr<CpgSession>(new CpgSession(*std::move(links), options));
 }
 
 CpgSession::CpgSession(Links links, const Options& options)
     : options_(options),
-      id_(links.welcome.session),
       self_(links.welcome.self),
       control_fd_(links.control.fd()),
-      event_fd_(links.events.fd()),
-      is_kept_((links.control.peer_features() & cpg::kKeptIfAsked) == 0),
+      features_(links.control.peer_features()),
+      id_(links.welcome.session),
       control_(std::move(links.control)),
-      events_(std::move(links.events)),
-      takes_runs_((control_.peer_features() & cpg::kTakesRuns) != 0),
       window_(links.welcome.window_bytes),
-      outbox_(control_fd_.get()) {}
+      outbox_(control_fd_) {}
 
 CpgSession::~CpgSession() {
     // So that the helper thread does not wait for a daemon that does not read.
@@ -115,8 +108,8 @@ CpgSession::~CpgSession() {
 // Everybody who waits on one of the descriptors wakes up and finds the session lost.
 cs_error_t CpgSession::lost() {
     lost_ = true;
-    control_fd_.hang_up();
-    event_fd_.hang_up();
+    hang_up(control_fd_);
+    if (event_fd_ >= 0) hang_up(event_fd_);
     return CS_ERR_LIBRARY;
 }
 
@@ -127,7 +120,7 @@ cs_error_t CpgSession::failed(zmtp::ConnectionError error) {
 bool CpgSession::is_alive() {
     const std::uint32_t connection = connection_;
     if (lost_) return false;
-    return !is_hung_up(event_fd_.get()) || resume(connection);
+    return !is_hung_up(event_fd_ >= 0 ? event_fd_.load() : control_fd_) || resume(connection);
 }
 
 bool CpgSession::resume(std::uint32_t connection) {
@@ -139,8 +132,8 @@ bool CpgSession::resume(std::uint32_t connection) {
         return false;
     }
     // Whoever waits on the connection lets go of it, also when only one of the two has ended.
-    control_fd_.hang_up();
-    event_fd_.end_reading();
+    hang_up(control_fd_);
+    if (event_fd_ >= 0) end_reading(event_fd_);
     {
         auto lock = outbox_.lock();
         outbox_.interrupt(lock);
@@ -153,14 +146,16 @@ bool CpgSession::resume(std::uint32_t connection) {
     const std::lock_guard reading(control_mutex_);
     const std::lock_guard taking(events_mutex_);
     auto lock = outbox_.lock();
-    control_ = std::move(links->control);
-    takes_runs_ = (control_.peer_features() & cpg::kTakesRuns) != 0;
-    end_run();  // The rest of it comes again.
-    events_ = EventStream(std::move(links->events));
-    area_.reset();  // The new daemon makes another one.
-    control_fd_.follow(control_.fd());
-    event_fd_.follow(events_.fd());
-    tell_resumed_ = true;
+    id_ = links->welcome.session;
+    features_ = links->control.peer_features();
+    take_place(control_, std::move(links->control));
+    if (links->events) {
+        end_run();      // The rest of it comes again.
+        area_.reset();  // The new daemon makes another one.
+        events_->follow(*std::move(links->events));
+        tell_resumed_ = true;
+        is_kept_ = true;
+    }
 
     const cpg::Welcome& welcome = links->welcome;
     window_.credit(welcome.taken, welcome.window_bytes);
@@ -174,7 +169,6 @@ bool CpgSession::resume(std::uint32_t connection) {
         outbox_.send(lock, message.first(cpg::kMcastHeaderBytes), std::span(&piece, 1),
                      payload.size());
     });
-    is_kept_ = true;
     ++connection_;
     if (lost_) (void)lost();  // It was closed meanwhile: so are the new sockets.
     return !lost_;
@@ -185,9 +179,11 @@ bool CpgSession::resume(std::uint32_t connection) {
 CsResult<CpgSession::Links> CpgSession::reconnect() {
     const auto deadline = Clock::now() + options_.resume;
     for (;;) {
-        Place place{.session = id_};
+        Place place{.session = id_, .has_events = event_fd_ >= 0};
         {
+            const std::lock_guard reading(control_mutex_);
             const std::lock_guard taking(events_mutex_);
+            place.is_established = has_joined_ || last_event_ > 0;
             place.last_event = last_event_;
             place.takes_area = takes_area_;
         }
@@ -201,6 +197,38 @@ CsResult<CpgSession::Links> CpgSession::reconnect() {
     }
 }
 
+cs_error_t CpgSession::open_events() {
+    while (event_fd_ < 0) {
+        const std::uint32_t connection = connection_;
+        const cs_error_t opened = try_to_open_events();
+        if (opened == CS_ERR_TRY_AGAIN && !closing_) {
+            std::this_thread::sleep_for(kReconnectPause);
+        } else if (opened == CS_ERR_LIBRARY && !closing_) {
+            if (!resume(connection)) return opened;
+        } else if (opened != CS_OK) {
+            return opened;
+        }
+    }
+    return CS_OK;
+}
+
+// CS_ERR_LIBRARY: the daemon that knew the session is gone, or the session is lost.
+cs_error_t CpgSession::try_to_open_events() {
+    const std::lock_guard resuming(resume_mutex_);
+    if (lost_) return CS_ERR_LIBRARY;
+    if (event_fd_ >= 0) return CS_OK;  // Another thread was first.
+    const cpg::EventsHere here{.session = id_, .last_event = 0};
+    auto events = open_connection(kSocketName, cpg::encode(here), polled(features(true), true));
+    if (!events) return events.error();
+    if (const auto welcome = welcome_in(events->answer); !welcome)
+        return welcome.error() == CS_ERR_NOT_EXIST ? CS_ERR_LIBRARY : welcome.error();
+    const std::lock_guard taking(events_mutex_);
+    events_.emplace(std::move(events->connection));
+    event_fd_ = events_->fd();
+    if (lost_) hang_up(event_fd_);  // It was closed meanwhile.
+    return CS_OK;
+}
+
 // ------------------------------------------------------------------------------------- requests
 
 cpg::GroupHandle CpgSession::new_group_handle() {
@@ -208,6 +236,7 @@ cpg::GroupHandle CpgSession::new_group_handle() {
 }
 
 cs_error_t CpgSession::join(const std::string& group, cpg::GroupHandle handle) {
+    has_asked_ = true;
     return simple_request([&](std::uint32_t number) {
         return cpg::Join{.request = number, .handle = handle, .group = group};
     });
@@ -218,11 +247,12 @@ cs_error_t CpgSession::leave(cpg::GroupHandle handle) {
         [&](std::uint32_t number) { return cpg::Leave{.request = number, .handle = handle}; });
 }
 
-int CpgSession::event_fd() {
+CsResult<int> CpgSession::event_fd() {
+    if (const cs_error_t opened = open_events(); opened != CS_OK) return base::fail(opened);
     // Without an answer the session is lost, which the descriptor says.
-    if (!is_kept_)
+    if (!is_kept_ && knows(cpg::kKeptIfAsked) && !knows(cpg::kEventsIfAsked))
         (void)simple_request([](std::uint32_t number) { return cpg::Keep{.request = number}; });
-    return event_fd_.get();
+    return event_fd_.load();
 }
 
 CsResult<std::vector<cpg::Member>> CpgSession::membership(const std::string& group) {
@@ -269,7 +299,7 @@ CsResult<CpgSession::Reply> CpgSession::request(const RequestOf& frame) {
     for (;;) {
         const std::uint32_t connection = connection_;
         auto reply = ask(frame(number), number);
-        if (reply) is_kept_ = true;
+        if (reply && event_fd_ >= 0) is_kept_ = true;
         if (reply || reply.error() != CS_ERR_LIBRARY || !resume(connection)) return reply;
     }
 }
@@ -287,10 +317,13 @@ CsResult<CpgSession::Reply> CpgSession::ask(const cpg::ClientFrame& frame, std::
         if (*reply) {
             const auto number_of = [](const auto& what) { return what.request; };
             // The reply to a request whose thread was cancelled is nobody's.
-            if (std::visit(number_of, **reply) == number) return **std::move(reply);
-            continue;
+            if (std::visit(number_of, **reply) != number) continue;
+            const auto* said = std::get_if<cpg::Reply>(&**reply);
+            const bool is_ok = said != nullptr && error_of(said->error) == CS_OK;
+            if (is_ok && std::holds_alternative<cpg::Join>(frame)) has_joined_ = true;
+            return **std::move(reply);
         }
-        (void)wait_readable(control_fd_.get(), std::nullopt);
+        (void)wait_readable(control_fd_, std::nullopt);
     }
 }
 
@@ -336,6 +369,7 @@ cs_error_t CpgSession::mcast(cpg::GroupHandle handle, bool safe, std::span<const
         bytes += piece.iov_len;
     }
     if (lost_) return CS_ERR_LIBRARY;
+    has_asked_ = true;
     return bytes <= cpg::kPartBytesMax ? mcast_whole(handle, safe, message, bytes)
                                        : mcast_parts(handle, safe, message, bytes);
 }
@@ -410,7 +444,7 @@ void CpgSession::send_now(Outbox::Lock& lock, const cpg::Mcast& mcast,
                           std::span<const std::byte> head, std::span<const iovec> payload,
                           std::size_t bytes) {
     const bool fits_a_run = mcast.part == Part::Whole && bytes <= cpg::kRunPayloadMax;
-    if (!takes_runs_ || !fits_a_run) return outbox_.send(lock, head, payload, bytes);
+    if (!knows(cpg::kTakesRuns) || !fits_a_run) return outbox_.send(lock, head, payload, bytes);
     std::array<std::byte, cpg::kMcastRunHeaderBytes> run_head;
     cpg::encode_run_header(mcast.number, mcast.handle, mcast.safe, run_head);
     const std::uint64_t key = std::uint64_t{mcast.handle.value()} << 1u | (mcast.safe ? 1u : 0u);
@@ -430,11 +464,22 @@ void CpgSession::read_credit() {
 // For a slice of the time, so that a thread with a request gets its turn.
 void CpgSession::wait_for_credit(Clock::time_point deadline) {
     const std::lock_guard reading(control_mutex_);
-    (void)wait_readable(control_fd_.get(), std::min(deadline, Clock::now() + kCreditSlice));
+    (void)wait_readable(control_fd_, std::min(deadline, Clock::now() + kCreditSlice));
+}
+
+// No request is under way, nothing is in the order, and the daemon is there: it sees the end of the
+// connection.
+bool CpgSession::ends_by_itself() {
+    const std::lock_guard asking(request_mutex_);
+    return !has_asked_ && knows(cpg::kEventsIfAsked) && !lost_ && !is_hung_up(control_fd_);
 }
 
 cs_error_t CpgSession::close() {
     closing_ = true;
+    if (ends_by_itself()) {
+        (void)lost();
+        return CS_OK;
+    }
     const cs_error_t told =
         simple_request([](std::uint32_t number) { return cpg::Goodbye{.request = number}; });
     (void)lost();

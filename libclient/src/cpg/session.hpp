@@ -19,7 +19,6 @@
 #include "libclient/src/cpg/run_reader.hpp"
 #include "libclient/src/ipc/event_stream.hpp"
 #include "libclient/src/ipc/kept_messages.hpp"
-#include "libclient/src/ipc/lasting_fd.hpp"
 #include "libclient/src/ipc/outbox.hpp"
 #include "libclient/src/ipc/send_window.hpp"
 
@@ -50,7 +49,9 @@ struct CpgEvent {
 // sent again, and events go on after the last one taken.
 //
 // Two connections: `control` carries requests, multicasts, replies and credit; `events` nothing but
-// events, as its descriptor is the application's to poll.
+// events, as its descriptor is the application's to poll. It is opened when somebody wants events
+// or the descriptor. A session of which nothing is in the order holds nothing at the daemon: it
+// ends with its connection, and is made anew with a daemon that does not know it.
 class CpgSession {
   public:
     struct Options {
@@ -62,7 +63,7 @@ class CpgSession {
     ~CpgSession();
 
     // For the application: from now on it does not hang up when the daemon dies. May ask.
-    [[nodiscard]] int event_fd();
+    [[nodiscard]] CsResult<int> event_fd();
     [[nodiscard]] base::NodeId self() const { return self_; }
     [[nodiscard]] bool is_alive();
 
@@ -82,7 +83,8 @@ class CpgSession {
     // Takes the next event. CS_ERR_TRY_AGAIN: there is none.
     cs_error_t next_event(CpgEvent& event, Wait wait);
 
-    // Tells cpgd, after all that was sent, and wakes every thread that waits in here.
+    // Tells cpgd, after all that was sent, where it has to be told, and wakes every thread that
+    // waits in here.
     cs_error_t close();
 
   private:
@@ -92,22 +94,27 @@ class CpgSession {
 
     struct Links {
         zmtp::Connection control;
-        zmtp::Connection events;
+        std::optional<zmtp::Connection> events;
         protocol::cpg::Welcome welcome;
     };
 
     CpgSession(Links links, const Options& options);
 
+    // Where a session goes on; without anything: a new one.
     struct Place {
-        protocol::cpg::SessionId session{};  // 0: a new one.
-        std::uint64_t last_event = 0;        // To go on after.
+        protocol::cpg::SessionId session{};
+        bool is_established = false;   // There is no other one in its place.
+        bool has_events = false;       // The second connection.
+        std::uint64_t last_event = 0;  // To go on after.
         bool takes_area = true;
     };
-    // Both connections of a session.
     static CsResult<Links> connect(const Options& options, const Place& place);
     // False: the session is lost. `connection` is connection_ as it was before the failure.
     bool resume(std::uint32_t connection);
     CsResult<Links> reconnect();
+    // The second connection, if it is not there yet. Tries as long as the daemon lives.
+    cs_error_t open_events();
+    cs_error_t try_to_open_events();
 
     cs_error_t mcast_whole(protocol::cpg::GroupHandle handle, bool safe,
                            std::span<const iovec> message, std::size_t bytes);
@@ -118,10 +125,12 @@ class CpgSession {
     void send_now(Outbox::Lock& lock, const protocol::cpg::Mcast& mcast,
                   std::span<const std::byte> head, std::span<const iovec> payload,
                   std::size_t bytes);
+    [[nodiscard]] bool knows(std::uint32_t feature) const { return (features_ & feature) != 0; }
     [[nodiscard]] bool resumes() const {
         return options_.resume > std::chrono::milliseconds::zero();
     }
 
+    bool ends_by_itself();
     CsResult<Reply> request(const RequestOf& frame);
     CsResult<Reply> ask(const protocol::cpg::ClientFrame& frame, std::uint32_t number);
     cs_error_t simple_request(const RequestOf& frame);
@@ -150,10 +159,10 @@ class CpgSession {
 
     // Locks are taken in the order in which they stand here.
     const Options options_;
-    const protocol::cpg::SessionId id_;
     const base::NodeId self_;
-    LastingFd control_fd_;
-    LastingFd event_fd_;
+    const int control_fd_;  // The numbers stay, the sockets behind them may be replaced.
+    std::atomic<int> event_fd_ = -1;
+    std::atomic<std::uint32_t> features_;  // Of the daemon.
     std::atomic<bool> lost_ = false;
     // The daemon ends the connections when it has answered Goodbye. Only who waits for the answer
     // may then make anything of their end.
@@ -163,19 +172,23 @@ class CpgSession {
     // One request at a time.
     std::mutex request_mutex_;
     std::uint32_t request_ = 0;
-    std::atomic<bool> is_kept_ = false;  // By the service manager: the daemon was asked something.
+    // The service manager has the second connection. Counts only where EventsHere does not say so.
+    std::atomic<bool> is_kept_ = false;
+    std::atomic<bool> has_asked_ = false;  // For something that goes into the order.
     // One message in parts at a time.
     std::mutex parts_mutex_;
 
     std::mutex resume_mutex_;
+    protocol::cpg::SessionId id_;
     std::atomic<std::uint32_t> connection_ = 0;  // Counts them.
 
     // Whoever reads control: a request for as long as it waits for its reply, others in passing.
     std::mutex control_mutex_;
     zmtp::Connection control_;
+    bool has_joined_ = false;  // The daemon said so.
 
     std::mutex events_mutex_;
-    EventStream events_;
+    std::optional<EventStream> events_;
     std::optional<os::ForeignMemory> area_;  // Of this connection, once a message came through it.
     bool takes_area_ = true;                 // The next connection.
     RunReader run_;
@@ -187,7 +200,6 @@ class CpgSession {
     std::size_t unacknowledged_bytes_ = 0;
 
     // Under outbox_'s lock.
-    bool takes_runs_ = false;  // The daemon does.
     SendWindow window_;
     KeptMessages kept_;
 

@@ -20,11 +20,12 @@ cs_error_t CpgSession::next_event(CpgEvent& event, Wait wait) {
     for (;;) {
         const cs_error_t taken = take_event(event);
         if (taken != CS_ERR_TRY_AGAIN || wait == Wait::Never) return taken;
-        (void)wait_readable(event_fd(), std::nullopt);
+        (void)wait_readable(event_fd_, std::nullopt);
     }
 }
 
 cs_error_t CpgSession::take_event(CpgEvent& event) {
+    if (const cs_error_t opened = open_events(); opened != CS_OK) return opened;
     for (;;) {
         const std::uint32_t connection = connection_;
         const cs_error_t taken = read_event(event);
@@ -37,7 +38,7 @@ cs_error_t CpgSession::read_event(CpgEvent& event) {
     if (lost_) return CS_ERR_LIBRARY;
     if (tell_resumed_) {
         // The answer to EventsHere, which kept the descriptor readable until now.
-        const auto answer = events_.next();
+        const auto answer = events_->next();
         if (!answer) return failed(answer.error());
         if (!*answer) return CS_ERR_TRY_AGAIN;
         // A daemon that knows nothing of us any more is already another one.
@@ -51,7 +52,7 @@ cs_error_t CpgSession::read_event(CpgEvent& event) {
             const cs_error_t taken = take_from_run(event);
             if (taken != CS_ERR_TRY_AGAIN) return taken;
         }
-        auto message = events_.take();
+        auto message = events_->take();
         if (!message) return failed(message.error());
         if (*message) {
             if (!cpg::begins_delivered_run((*message)->bytes())) {
@@ -64,14 +65,14 @@ cs_error_t CpgSession::read_event(CpgEvent& event) {
             continue;
         }
         // Messages of a run are taken as they come.
-        const auto begun = events_.begun();
+        const auto begun = events_->begun();
         if (cpg::begins_delivered_run(begun)) {
             run_.see(begun, false);
             const cs_error_t taken = take_from_run(event);
             if (taken != CS_ERR_TRY_AGAIN) return taken;
             run_.forget();
         }
-        const auto more = events_.read();
+        const auto more = events_->read();
         if (!more) return failed(more.error());
         if (!*more) return CS_ERR_TRY_AGAIN;
     }
@@ -124,7 +125,7 @@ cs_error_t CpgSession::count_event(std::uint64_t event) {
 }
 
 cs_error_t CpgSession::take_from_area(CpgEvent& event, const cpg::DeliveredInArea& taken) {
-    if (!area_) area_ = os::ForeignMemory::map(events_.take_descriptor());
+    if (!area_) area_ = os::ForeignMemory::map(events_->take_descriptor());
     if (!area_) {
         // We have no descriptor or memory left for it. Again, in frames, on another connection.
         takes_area_ = false;
@@ -173,14 +174,14 @@ void CpgSession::take(CpgEvent& event, cpg::SessionEvent taken) {
 void CpgSession::acknowledge(std::uint64_t event, std::size_t bytes) {
     ++unacknowledged_events_;
     unacknowledged_bytes_ += bytes;
-    const std::size_t times = events_.has_more() ? kAckTimesAmidst : 1;
+    const std::size_t times = events_->has_more() ? kAckTimesAmidst : 1;
     if (unacknowledged_events_ < times * cpg::kAckEventsMax &&
         unacknowledged_bytes_ < times * cpg::kAckBytesMax) {
         return;
     }
     unacknowledged_events_ = 0;
     unacknowledged_bytes_ = 0;
-    events_.send(cpg::encode(cpg::EventAck{.event = event}));
+    events_->send(cpg::encode(cpg::EventAck{.event = event}));
 }
 
 }  // namespace client

@@ -211,7 +211,7 @@ Result<Event> Groups::next(Wait wait) {
 }
 
 int Groups::fd() const {
-    return session_ == nullptr ? -1 : session_->cpg->event_fd();
+    return session_ == nullptr ? -1 : session_->cpg->event_fd().value_or(-1);
 }
 
 std::uint32_t Groups::node() const {

@@ -262,7 +262,7 @@ Result<std::optional<KeyChange>> Keys::next(Wait wait) {
 }
 
 int Keys::fd() const {
-    return session_ == nullptr ? -1 : session_->cmap->session().event_fd();
+    return session_ == nullptr ? -1 : session_->cmap->session().event_fd().value_or(-1);
 }
 
 }  // namespace halo

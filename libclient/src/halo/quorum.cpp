@@ -117,7 +117,7 @@ Result<QuorumEvent> Quorum::next(Wait wait) {
 }
 
 int Quorum::fd() const {
-    return session_ == nullptr ? -1 : session_->quorum->event_fd();
+    return session_ == nullptr ? -1 : session_->quorum->event_fd().value_or(-1);
 }
 
 }  // namespace halo

@@ -17,10 +17,6 @@ namespace client {
 namespace {
 
 constexpr const char* kRunDir = "/run/halo";
-// What the kernel takes of a burst before the helper thread has to wait; more than
-// net.core.wmem_max is not granted.
-constexpr int kSendBufferBytes = 1 << 20;
-
 // A message of the largest size that goes in one part, with its heads.
 constexpr std::size_t kKeptBytes = (std::size_t{1} << 20u) + 4096;
 
@@ -104,13 +100,11 @@ auto shake_hands(std::string_view name, const base::Buffer& first, const Kind& k
     if (!fd) return base::fail(fd.error());
 
     const auto deadline = Clock::now() + kHandshakeTimeout;
-    zmtp::Connection connection(
-        *std::move(fd), zmtp::Side::Connecting,
-        zmtp::Limits{.kept_bytes = kKeptBytes,
-                     .features = kind.features,
-                     .send_buffer_bytes = kind.sends_bursts ? kSendBufferBytes : 0,
-                     .sends_early = true,
-                     .takes_descriptor = kind.takes_descriptor});
+    zmtp::Connection connection(*std::move(fd), zmtp::Side::Connecting,
+                                zmtp::Limits{.kept_bytes = kKeptBytes,
+                                             .features = kind.features,
+                                             .sends_early = true,
+                                             .takes_descriptor = kind.takes_descriptor});
     if (!connection.send(first)) return base::fail(CS_ERR_LIBRARY);
     for (bool has_come = false;;) {
         if (!connection.flush()) return base::fail(CS_ERR_LIBRARY);

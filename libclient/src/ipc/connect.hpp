@@ -15,6 +15,14 @@ namespace client {
 template <class T>
 using CsResult = base::Expected<T, cs_error_t>;
 
+// What a function of the C interface that gives a value does: the value is there when it says
+// CS_OK.
+template <class T>
+cs_error_t hand_out(const CsResult<T>& result, T& value) {
+    if (result) value = *result;
+    return result ? CS_OK : result.error();
+}
+
 using Clock = std::chrono::steady_clock;
 
 // A daemon that accepts and then says nothing (it is starting, or stopped) has this long: the
@@ -43,7 +51,6 @@ struct Kind {
     std::uint32_t features = 0;  // Beyond version 1 of the frames; both as in zmtp::Limits.
     bool takes_descriptor = false;
     bool is_polled = false;  // By the application: nothing of what follows the answer is read.
-    bool sends_bursts = false;
 };
 
 // Whether somebody listens at the socket `name`: a daemon, or who starts one that has ended again.

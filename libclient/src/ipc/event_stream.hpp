@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "libclient/src/ipc/connect.hpp"
+#include "libclient/src/ipc/lasting_fd.hpp"
 
 namespace client {
 
@@ -15,6 +16,9 @@ class EventStream {
     explicit EventStream(zmtp::Connection connection) : connection_(std::move(connection)) {}
 
     [[nodiscard]] int fd() const { return connection_.fd(); }
+
+    // Another connection goes on under the number of this one's descriptor.
+    void follow(zmtp::Connection next) { take_place(connection_, std::move(next)); }
 
     // The next message, or nothing when none is whole yet.
     base::Expected<std::optional<base::Buffer>, zmtp::ConnectionError> next();

@@ -20,6 +20,10 @@ namespace {
 // More pieces than this are copied first.
 constexpr std::size_t kPiecesAWrite = 32;
 
+// What the kernel takes of a burst before the helper thread has to wait; more than
+// net.core.wmem_max is not granted.
+constexpr int kSendBufferBytes = 1 << 20;
+
 bool would_block(int error) {
     return error == EAGAIN || error == EWOULDBLOCK;
 }
@@ -132,6 +136,7 @@ void Outbox::wake_helper() {
         work_.notify_one();
         return;
     }
+    make_room();
     sigset_t all;
     sigset_t before;
     (void)::sigfillset(&all);
@@ -147,6 +152,11 @@ void Outbox::wake_helper() {
         open_run_.reset();
     }
     (void)::pthread_sigmask(SIG_SETMASK, &before, nullptr);
+}
+
+void Outbox::make_room() const {
+    // A smaller buffer is slower, not wrong.
+    (void)::setsockopt(fd_, SOL_SOCKET, SO_SNDBUF, &kSendBufferBytes, sizeof kSendBufferBytes);
 }
 
 void Outbox::run_helper() {

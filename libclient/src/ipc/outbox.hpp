@@ -54,7 +54,10 @@ class Outbox {
     // shut down.
     void interrupt(Lock& lock);
     // The socket behind the number is another one.
-    void restart(const Lock&) { broken_ = false; }
+    void restart(const Lock&) {
+        broken_ = false;
+        if (helper_.joinable()) make_room();
+    }
     // Nothing is waiting, in no thread.
     [[nodiscard]] bool is_idle(const Lock&) const { return pending_.empty() && !helper_busy_; }
 
@@ -80,6 +83,8 @@ class Outbox {
     [[nodiscard]] std::size_t write_now(std::span<const std::byte> head,
                                         std::span<const iovec> body);
     void wake_helper();
+    // In the kernel, for bursts.
+    void make_room() const;
     void run_helper();
     [[nodiscard]] bool write_all(std::span<const std::byte> bytes);
 

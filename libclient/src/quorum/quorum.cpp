@@ -171,8 +171,7 @@ cs_error_t quorum_finalize(quorum_handle_t handle) {
 cs_error_t quorum_fd_get(quorum_handle_t handle, int* fd) {
     return with_instance(handle, [&](Instance& instance) {
         if (fd == nullptr) return CS_ERR_INVALID_PARAM;
-        *fd = instance.session->event_fd();
-        return CS_OK;
+        return client::hand_out(instance.session->event_fd(), *fd);
     });
 }
 

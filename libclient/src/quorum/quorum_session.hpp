@@ -23,7 +23,7 @@ class QuorumSession {
         protocol::session::Service service,
         std::optional<std::chrono::milliseconds> resume = std::nullopt);
 
-    [[nodiscard]] int event_fd() { return session_->event_fd(); }
+    [[nodiscard]] CsResult<int> event_fd() { return session_->event_fd(); }
     [[nodiscard]] bool is_alive() { return session_->is_alive(); }
 
     cs_error_t tell(const protocol::quorum::Request& request);

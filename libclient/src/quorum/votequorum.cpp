@@ -156,8 +156,7 @@ cs_error_t votequorum_dispatch(votequorum_handle_t handle, cs_dispatch_flags_t d
 cs_error_t votequorum_fd_get(votequorum_handle_t handle, int* fd) {
     return with_instance(handle, [&](Instance& instance) {
         if (fd == nullptr) return CS_ERR_INVALID_PARAM;
-        *fd = instance.session->event_fd();
-        return CS_OK;
+        return client::hand_out(instance.session->event_fd(), *fd);
     });
 }
 

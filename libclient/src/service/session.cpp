@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "libclient/src/base/cancellation.hpp"
+#include "libclient/src/ipc/lasting_fd.hpp"
 
 namespace client {
 namespace {
@@ -40,49 +41,42 @@ void wait_writable(int fd) {
     (void)::poll(&watched, 1, -1);
 }
 
+// What we say that we take. Who comes back has given the descriptor away, and is kept at once.
+std::uint32_t features(bool is_new) {
+    return api::kEventsIfAsked | (is_new ? api::kKeptIfAsked : 0);
+}
+
 }  // namespace
 
 // ----------------------------------------------------------------------------------- connections
 
 CsResult<ServiceSession::Links> ServiceSession::connect(const Options& options,
-                                                        api::SessionId session) {
+                                                        const Place& place) {
+    const bool is_new = place.session == api::SessionId{};
     const api::Hello hello{.service = options.service,
-                           .session = session,
+                           .session = place.session,
                            .pid = static_cast<std::uint32_t>(::getpid())};
-    // Who comes back has given the descriptor away.
-    const std::uint32_t kept = session == api::SessionId{} ? api::kKeptIfAsked : 0;
-    auto control =
-        open_connection(options.socket, api::encode(api::ClientFrame{hello}), {.features = kept});
+    auto control = open_connection(options.socket, api::encode(api::ClientFrame{hello}),
+                                   {.features = features(is_new)});
     if (!control) return base::fail(control.error());
     const auto welcome = welcome_in(control->answer);
     if (!welcome) return base::fail(welcome.error());
 
+    Links links{std::move(control->connection), std::nullopt, *welcome};
+    if (!place.has_events) return links;
     const api::EventsHere here{.session = welcome->session};
-    const Kind kind{.features = kept, .is_polled = true};
-    if (session != api::SessionId{}) {
-        auto events = begin_connection(options.socket, api::encode(api::ClientFrame{here}), kind);
-        if (!events) return base::fail(events.error());
-        return Links{std::move(control->connection), *std::move(events), *welcome};
-    }
-    auto events = open_connection(options.socket, api::encode(api::ClientFrame{here}), kind);
+    auto events = begin_connection(options.socket, api::encode(api::ClientFrame{here}),
+                                   {.features = features(is_new), .is_polled = true});
     if (!events) return base::fail(events.error());
-    if (const auto again = welcome_in(events->answer); !again) {
-        // The daemon that knew the session a moment ago was replaced by another.
-        const bool is_another = again.error() == CS_ERR_BAD_HANDLE;
-        return base::fail(is_another ? CS_ERR_TRY_AGAIN : again.error());
-    }
-    return Links{std::move(control->connection), std::move(events->connection), *welcome};
+    links.events = *std::move(events);
+    return links;
 }
 
 CsResult<std::unique_ptr<ServiceSession>> ServiceSession::open(Options options) {
-    auto links = connect(options, api::SessionId{});
+    auto links = connect(options, {});
     if (!links) return base::fail(links.error());
-    auto session =
-        std::unique_ptr<ServiceSession>(new ServiceSession(*std::move(links), std::move(options)));
-    if (!session->control_fd_.is_open() || !session->event_fd_.is_open()) {
-        return base::fail(CS_ERR_NO_RESOURCES);
-    }
-    return session;
+    return std::unique_ptr<ServiceSession>(
+        new ServiceSession(*std::move(links), std::move(options)));
 }
 
 ServiceSession::ServiceSession(Links links, Options options)
@@ -90,18 +84,16 @@ ServiceSession::ServiceSession(Links links, Options options)
       id_(links.welcome.session),
       self_(links.welcome.self),
       control_fd_(links.control.fd()),
-      event_fd_(links.events.fd()),
-      is_kept_((links.control.peer_features() & api::kKeptIfAsked) == 0),
-      control_(std::move(links.control)),
-      events_(std::move(links.events)) {}
+      features_(links.control.peer_features()),
+      control_(std::move(links.control)) {}
 
 ServiceSession::~ServiceSession() = default;
 
 // Everybody who waits on one of the descriptors wakes up and finds the session lost.
 cs_error_t ServiceSession::lost() {
     lost_ = true;
-    control_fd_.hang_up();
-    event_fd_.hang_up();
+    hang_up(control_fd_);
+    if (event_fd_ >= 0) hang_up(event_fd_);
     return CS_ERR_LIBRARY;
 }
 
@@ -112,7 +104,8 @@ cs_error_t ServiceSession::failed(zmtp::ConnectionError error) {
 bool ServiceSession::is_alive() {
     const std::uint32_t connection = connection_;
     if (lost_) return false;
-    return !is_hung_up(event_fd_.get()) || (!closing_ && resume(connection));
+    return !is_hung_up(event_fd_ >= 0 ? event_fd_.load() : control_fd_) ||
+           (!closing_ && resume(connection));
 }
 
 bool ServiceSession::resume(std::uint32_t connection) {
@@ -124,8 +117,8 @@ bool ServiceSession::resume(std::uint32_t connection) {
         return false;
     }
     // Whoever waits on the connection lets go of it, also when only one of the two has ended.
-    control_fd_.hang_up();
-    event_fd_.end_reading();
+    hang_up(control_fd_);
+    if (event_fd_ >= 0) end_reading(event_fd_);
     // A daemon may come back and go again while it is being told: each try is a whole one.
     const auto deadline = Clock::now() + options_.resume;
     do {
@@ -133,16 +126,14 @@ bool ServiceSession::resume(std::uint32_t connection) {
         if (!links) break;
         const std::lock_guard reading(control_mutex_);
         const std::lock_guard taking(events_mutex_);
-        control_ = std::move(links->control);
-        events_ = EventStream(std::move(links->events));
-        control_fd_.follow(control_.fd());
-        event_fd_.follow(events_.fd());
+        features_ = links->control.peer_features();
+        take_place(control_, std::move(links->control));
+        if (links->events) events_->follow(*std::move(links->events));
         unanswered_.reset();
         if (lost_) (void)lost();  // It was closed meanwhile: so are the new sockets.
         const cs_error_t told = subscribe_again();
         if (told == CS_OK) {
-            tell_resumed_ = true;
-            is_kept_ = true;
+            tell_resumed_ = is_kept_ = events_.has_value();
             ++connection_;
             return !lost_;
         }
@@ -157,7 +148,7 @@ bool ServiceSession::resume(std::uint32_t connection) {
 CsResult<ServiceSession::Links> ServiceSession::reconnect() {
     const auto deadline = Clock::now() + options_.resume;
     for (;;) {
-        auto links = connect(options_, id_);
+        auto links = connect(options_, {.session = id_, .has_events = event_fd_ >= 0});
         if (links) return links;
         const bool later = links.error() == CS_ERR_LIBRARY || links.error() == CS_ERR_TRY_AGAIN;
         const bool over = lost_ || Clock::now() >= deadline;
@@ -166,6 +157,39 @@ CsResult<ServiceSession::Links> ServiceSession::reconnect() {
         }
         std::this_thread::sleep_for(kReconnectPause);
     }
+}
+
+cs_error_t ServiceSession::open_events() {
+    while (event_fd_ < 0) {
+        const std::uint32_t connection = connection_;
+        const cs_error_t opened = try_to_open_events();
+        if (opened == CS_ERR_TRY_AGAIN && !closing_) {
+            std::this_thread::sleep_for(kReconnectPause);
+        } else if (opened == CS_ERR_LIBRARY && !closing_) {
+            if (!resume(connection)) return opened;
+        } else if (opened != CS_OK) {
+            return opened;
+        }
+    }
+    return CS_OK;
+}
+
+// CS_ERR_LIBRARY: the daemon that knew the session is gone, or the session is lost.
+cs_error_t ServiceSession::try_to_open_events() {
+    const std::lock_guard resuming(resume_mutex_);
+    if (lost_) return CS_ERR_LIBRARY;
+    if (event_fd_ >= 0) return CS_OK;  // Another thread was first.
+    const api::EventsHere here{.session = id_};
+    auto events = open_connection(options_.socket, api::encode(api::ClientFrame{here}),
+                                  {.features = features(true), .is_polled = true});
+    if (!events) return events.error();
+    if (const auto welcome = welcome_in(events->answer); !welcome)
+        return welcome.error() == CS_ERR_BAD_HANDLE ? CS_ERR_LIBRARY : welcome.error();
+    const std::lock_guard taking(events_mutex_);
+    events_.emplace(std::move(events->connection));
+    event_fd_ = events_->fd();
+    if (lost_) hang_up(event_fd_);  // It was closed meanwhile.
+    return CS_OK;
 }
 
 cs_error_t ServiceSession::subscribe_again() {
@@ -183,14 +207,15 @@ cs_error_t ServiceSession::subscribe_again() {
 
 // ------------------------------------------------------------------------------------- requests
 
-int ServiceSession::event_fd() {
-    if (!is_kept_) {
+CsResult<int> ServiceSession::event_fd() {
+    if (const cs_error_t opened = open_events(); opened != CS_OK) return base::fail(opened);
+    if (!is_kept_ && knows(api::kKeptIfAsked) && !knows(api::kEventsIfAsked)) {
         const std::lock_guard asking(request_mutex_);
         const std::uint64_t number = ++request_;
         // Without an answer the session is lost, which the descriptor says.
         (void)exchange(api::Keep{.number = number}, number);
     }
-    return event_fd_.get();
+    return event_fd_.load();
 }
 
 CsResult<ServiceSession::Reply> ServiceSession::ask(const base::Buffer& request) {
@@ -215,7 +240,7 @@ CsResult<ServiceSession::Reply> ServiceSession::exchange(const api::ClientFrame&
             const std::lock_guard reading(control_mutex_);
             return exchange_once(frame, number);
         }();
-        if (reply) is_kept_ = true;
+        if (reply && event_fd_ >= 0) is_kept_ = true;
         if (reply || reply.error() != CS_ERR_LIBRARY || !resume(connection)) return reply;
     }
 }
@@ -247,7 +272,7 @@ CsResult<ServiceSession::Reply> ServiceSession::wait_reply(std::uint64_t number)
         }
         const auto bytes = control_.read_some(zmtp::Limits{}.read_bytes);
         if (!bytes) return base::fail(failed(bytes.error()));
-        if (*bytes == 0) (void)wait_readable(control_fd_.get(), std::nullopt);
+        if (*bytes == 0) (void)wait_readable(control_fd_, std::nullopt);
     }
 }
 
@@ -256,7 +281,7 @@ cs_error_t ServiceSession::send(const base::Buffer& frame) {
     for (;;) {
         if (const auto flushed = control_.flush(); !flushed) return failed(flushed.error());
         if (!control_.wants_write()) return CS_OK;
-        wait_writable(control_fd_.get());
+        wait_writable(control_fd_);
     }
 }
 
@@ -266,11 +291,12 @@ cs_error_t ServiceSession::next_event(Event& event, Wait wait) {
     for (;;) {
         const cs_error_t taken = take_event(event);
         if (taken != CS_ERR_TRY_AGAIN || wait == Wait::Never) return taken;
-        (void)wait_readable(event_fd(), std::nullopt);
+        (void)wait_readable(event_fd_, std::nullopt);
     }
 }
 
 cs_error_t ServiceSession::take_event(Event& event) {
+    if (const cs_error_t opened = open_events(); opened != CS_OK) return opened;
     for (;;) {
         const std::uint32_t connection = connection_;
         const cs_error_t taken = read_event(event);
@@ -283,7 +309,7 @@ cs_error_t ServiceSession::read_event(Event& event) {
     if (lost_) return CS_ERR_LIBRARY;
     if (tell_resumed_) {
         // The answer to EventsHere, which kept the descriptor readable until now.
-        const auto answer = events_.next();
+        const auto answer = events_->next();
         if (!answer) return failed(answer.error());
         if (!*answer) return CS_ERR_TRY_AGAIN;
         // A daemon that knows nothing of us any more is already another one.
@@ -292,7 +318,7 @@ cs_error_t ServiceSession::read_event(Event& event) {
         event = Resumed{};
         return CS_OK;
     }
-    const auto message = events_.next();
+    const auto message = events_->next();
     if (!message) return failed(message.error());
     if (!*message) return CS_ERR_TRY_AGAIN;
     const auto frame = api::decode_daemon_frame(**message);
@@ -305,6 +331,11 @@ cs_error_t ServiceSession::read_event(Event& event) {
 cs_error_t ServiceSession::close() {
     closing_ = true;
     const std::lock_guard asking(request_mutex_);
+    // The daemon, if it is there, sees the end of the connection.
+    if (request_ == 0 && knows(api::kEventsIfAsked)) {
+        (void)lost();
+        return CS_OK;
+    }
     const std::uint64_t number = ++request_;
     const auto reply = exchange(api::Goodbye{.number = number}, number);
     (void)lost();

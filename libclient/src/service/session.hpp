@@ -17,7 +17,6 @@
 #include "libclient/src/base/dispatch.hpp"
 #include "libclient/src/ipc/connect.hpp"
 #include "libclient/src/ipc/event_stream.hpp"
-#include "libclient/src/ipc/lasting_fd.hpp"
 
 namespace client {
 
@@ -25,7 +24,8 @@ namespace client {
 // events or runs the application's code. When the daemon is gone, either the session is lost and
 // everything gives CS_ERR_LIBRARY, or (Options::resume) whoever notices waits for the daemon to
 // come back, says the lasting subscriptions again and goes on: an unanswered request is sent again
-// under its number, and the descriptor that the application polls keeps its number.
+// under its number, and the descriptor that the application polls keeps its number. The connection
+// of that descriptor is opened when somebody wants events or the descriptor.
 //
 // A Buffer that comes out of here is the only owner of its memory (the count is not atomic).
 class ServiceSession {
@@ -45,7 +45,7 @@ class ServiceSession {
     ServiceSession& operator=(const ServiceSession&) = delete;
 
     // For the application: from now on it does not hang up when the daemon dies. May ask.
-    [[nodiscard]] int event_fd();
+    [[nodiscard]] CsResult<int> event_fd();
     [[nodiscard]] base::NodeId self() const { return self_; }
     [[nodiscard]] bool is_alive();
 
@@ -75,16 +75,24 @@ class ServiceSession {
   private:
     struct Links {
         zmtp::Connection control;
-        zmtp::Connection events;
+        std::optional<zmtp::Connection> events;
         protocol::session::Welcome welcome;
     };
 
     ServiceSession(Links links, Options options);
 
-    static CsResult<Links> connect(const Options& options, protocol::session::SessionId session);
+    // Where a session goes on; without anything: a new one.
+    struct Place {
+        protocol::session::SessionId session{};
+        bool has_events = false;  // The second connection.
+    };
+    static CsResult<Links> connect(const Options& options, const Place& place);
     // False: the session is lost. `connection` is connection_ as it was before the failure.
     bool resume(std::uint32_t connection);
     CsResult<Links> reconnect();
+    // The second connection, if it is not there yet. Tries as long as the daemon lives.
+    cs_error_t open_events();
+    cs_error_t try_to_open_events();
     // Tells a daemon that came back what lasts. Needs all locks.
     cs_error_t subscribe_again();
 
@@ -99,6 +107,7 @@ class ServiceSession {
     cs_error_t take_event(Event& event);
     cs_error_t read_event(Event& event);
 
+    [[nodiscard]] bool knows(std::uint32_t feature) const { return (features_ & feature) != 0; }
     cs_error_t lost();
     // What a connection that failed means: nothing yet if it closed, the end if it spoke nonsense.
     cs_error_t failed(zmtp::ConnectionError error);
@@ -107,15 +116,17 @@ class ServiceSession {
     const Options options_;
     const protocol::session::SessionId id_;
     const base::NodeId self_;
-    LastingFd control_fd_;
-    LastingFd event_fd_;
+    const int control_fd_;  // The numbers stay, the sockets behind them may be replaced.
+    std::atomic<int> event_fd_ = -1;
+    std::atomic<std::uint32_t> features_;  // Of the daemon.
     std::atomic<bool> lost_ = false;
     std::atomic<bool> closing_ = false;  // From then on the daemon's end is expected.
 
     // One request at a time.
     std::mutex request_mutex_;
     std::uint64_t request_ = 0;
-    std::atomic<bool> is_kept_ = false;  // By the service manager: the daemon was asked something.
+    // The service manager has the second connection. Counts only where EventsHere does not say so.
+    std::atomic<bool> is_kept_ = false;
 
     std::mutex resume_mutex_;
     std::atomic<std::uint32_t> connection_ = 0;  // Counts them.
@@ -126,7 +137,7 @@ class ServiceSession {
     std::optional<std::uint64_t> unanswered_;
 
     std::mutex events_mutex_;
-    EventStream events_;
+    std::optional<EventStream> events_;
     bool tell_resumed_ = false;
 };
 

@@ -286,6 +286,31 @@ TEST_CASE("a client that comes back within the grace time misses nothing") {
     check_no_faults(cluster);
 }
 
+TEST_CASE("a session that has joined nothing ends with its connection, another one waits") {
+    ToyCluster cluster({1});
+    cluster.partition({{1}});
+    cluster.settle();
+    ToyClient& asker = cluster.add_client(1, 10);
+    ToyClient& member = cluster.add_client(1, 20);
+    cluster.join(member, "a");
+    cluster.settle();
+    CHECK(cluster.core(1).status().sessions.size() == 2);
+    CHECK_FALSE(cluster.core(1).may_come_back(asker.connection));
+    CHECK(cluster.core(1).may_come_back(member.connection));
+    cluster.disconnect(asker);
+    cluster.disconnect(member);
+    const auto left = cluster.core(1).status().sessions;
+    REQUIRE(left.size() == 1);
+    CHECK(left[0].pid == 20);
+    // Whoever comes back for it is given another one.
+    cluster.connect(asker);
+    CHECK(asker.is_welcome);
+    cluster.join(asker, "a");
+    cluster.settle();
+    CHECK(cluster.groups(1).at("a").size() == 2);
+    check_no_faults(cluster);
+}
+
 TEST_CASE("a process that joins again by a new session gets the place of the one it gave up") {
     ToyCluster cluster({1});
     cluster.partition({{1}});

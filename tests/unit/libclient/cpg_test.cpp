@@ -1,9 +1,14 @@
 #include <doctest/doctest.h>
 #include <fcntl.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <array>
 #include <chrono>
+#include <thread>
+#include <vector>
 
 #include "tests/unit/libclient/cpg_client.hpp"
 #include "tests/unit/libclient/one_node_cpgd.hpp"
@@ -104,9 +109,9 @@ TEST_CASE("the descriptor is a connected UNIX socket of the daemon") {
     CHECK(client.polled(0) == 0);
 }
 
-TEST_CASE("who gives the descriptor away asks once that it is kept, if nothing else was asked") {
+TEST_CASE("who gives the descriptor away asks a daemon of old once that it is kept") {
     for (const bool knows_keep : {true, false}) {
-        const OneNodeCpgd cpgd({.knows_keep = knows_keep});
+        const OneNodeCpgd cpgd({.knows_keep = knows_keep, .knows_lazy_events = false});
         cpg_handle_t handle = 0;
         REQUIRE(cpg_initialize(&handle, nullptr) == CS_OK);
         CHECK(cpgd.keeps() == 0);
@@ -116,15 +121,83 @@ TEST_CASE("who gives the descriptor away asks once that it is kept, if nothing e
             CHECK(cpgd.keeps() == (knows_keep ? 1 : 0));
         }
         CHECK(cpg_finalize(handle) == CS_OK);
+    }
+}
 
+TEST_CASE("a session that joins no group has one connection, and ends with it") {
+    for (const bool knows_lazy_events : {true, false}) {
+        OneNodeCpgd cpgd({.knows_lazy_events = knows_lazy_events});
+        cpg_handle_t handle = 0;
         REQUIRE(cpg_initialize(&handle, nullptr) == CS_OK);
-        const cpg_name group = name_of(kGroup);
-        CHECK(cpg_join(handle, &group) == CS_OK);
-        int fd = -1;
-        CHECK(cpg_fd_get(handle, &fd) == CS_OK);
-        CHECK(cpgd.keeps() == (knows_keep ? 1 : 0));
+        cpg_name group = name_of(kGroup);
+        std::array<cpg_address, CPG_MEMBERS_MAX> members{};
+        int count = 0;
+        CHECK(cpg_membership_get(handle, &group, members.data(), &count) == CS_OK);
+        CHECK(cpg_finalize(handle) == CS_OK);
+        CHECK(cpgd.connections() == 1);
+        CHECK(cpgd.goodbyes() == (knows_lazy_events ? 0 : 1));
+        const auto end = std::chrono::steady_clock::now() + std::chrono::milliseconds{kDeadlineMs};
+        while (cpgd.sessions() > 0 && std::chrono::steady_clock::now() < end) {
+        }
+        CHECK(cpgd.sessions() == 0);
+    }
+}
+
+TEST_CASE("the second connection is opened once, for the descriptor or for events") {
+    OneNodeCpgd cpgd;
+    cpg_handle_t handle = 0;
+    REQUIRE(cpg_initialize(&handle, nullptr) == CS_OK);
+    const cpg_name group = name_of(kGroup);
+    CHECK(cpg_join(handle, &group) == CS_OK);
+    CHECK(cpgd.connections() == 1);
+    CHECK(cpg_dispatch(handle, CS_DISPATCH_ONE) == CS_OK);  // The own join.
+    CHECK(cpgd.connections() == 2);
+    int fd = -1;
+    CHECK(cpg_fd_get(handle, &fd) == CS_OK);
+    int again = -1;
+    CHECK(cpg_fd_get(handle, &again) == CS_OK);
+    CHECK(again == fd);
+    CHECK(cpgd.connections() == 2);
+    CHECK(cpg_finalize(handle) == CS_OK);
+    CHECK(cpgd.goodbyes() == 1);
+    CHECK(cpgd.keeps() == 0);
+}
+
+TEST_CASE("threads that want the descriptor at once get the same one") {
+    OneNodeCpgd cpgd;
+    for (int round = 0; round < 20; ++round) {
+        cpg_handle_t handle = 0;
+        REQUIRE(cpg_initialize(&handle, nullptr) == CS_OK);
+        std::array<int, 4> fds{};
+        std::vector<std::thread> threads;
+        for (int& fd : fds) {
+            threads.emplace_back([handle, &fd] { (void)cpg_fd_get(handle, &fd); });
+        }
+        for (std::thread& thread : threads) {
+            thread.join();
+        }
+        CHECK(fds[0] > 0);
+        CHECK(std::ranges::count(fds, fds[0]) == 4);
         CHECK(cpg_finalize(handle) == CS_OK);
     }
+    CHECK(cpgd.connections() == 40);
+}
+
+TEST_CASE("without a descriptor to spare the program is told, and goes on when there is one") {
+    const OneNodeCpgd cpgd;
+    cpg_handle_t handle = 0;
+    REQUIRE(cpg_initialize(&handle, nullptr) == CS_OK);
+    rlimit before{};
+    REQUIRE(::getrlimit(RLIMIT_NOFILE, &before) == 0);
+    const rlimit tight{.rlim_cur = 0, .rlim_max = before.rlim_max};
+    REQUIRE(::setrlimit(RLIMIT_NOFILE, &tight) == 0);
+    int fd = -1;
+    const cs_error_t told = cpg_fd_get(handle, &fd);
+    REQUIRE(::setrlimit(RLIMIT_NOFILE, &before) == 0);
+    CHECK(told == CS_ERR_NO_RESOURCES);
+    CHECK(fd == -1);
+    CHECK(cpg_fd_get(handle, &fd) == CS_OK);
+    CHECK(cpg_finalize(handle) == CS_OK);
 }
 
 TEST_CASE("a member first sees its own join, then what it sends") {

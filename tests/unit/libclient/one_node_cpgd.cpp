@@ -121,6 +121,13 @@ void OneNodeCpgd::restart(Connections connections) {
     });
 }
 
+void OneNodeCpgd::forget() {
+    run([this] {
+        hang_up();
+        sessions_.clear();
+    });
+}
+
 void OneNodeCpgd::accept() {
     auto accepted = listener_->accept();
     INVARIANT(accepted);
@@ -130,7 +137,9 @@ void OneNodeCpgd::accept() {
         std::move((*accepted)->socket), zmtp::Side::Listening,
         zmtp::Limits{.queue_bytes_max = std::size_t{1} << 30u,  // A slow reader is not its matter.
                      .features = (settings_.takes_runs ? cpg::kTakesRuns : 0) |
-                                 (settings_.knows_keep ? cpg::kKeptIfAsked : 0)});
+                                 (settings_.knows_keep ? cpg::kKeptIfAsked : 0) |
+                                 (settings_.knows_lazy_events ? cpg::kEventsIfAsked : 0)});
+    ++connections_;
     INVARIANT(loop_.add(fd, EPOLLIN, [this, fd](std::uint32_t) { receive(fd); }));
 }
 
@@ -188,6 +197,7 @@ void OneNodeCpgd::on_frame(int fd, const cpg::ClientFrame& frame) {
                       [&](const auto& event) { return event.first <= ack->event; });
         if (auto& area = peers_.at(fd).area) area->release(ack->event);
     } else if (const auto* asked = std::get_if<cpg::Join>(&frame)) {
+        if (ignores_joins_) return void(++ignored_joins_);
         if (asked->request != session.last_request) return join(session, *asked);
         INVARIANT(peers_.at(fd).connection->send(session.last_reply));
     } else if (const auto* left = std::get_if<cpg::Leave>(&frame)) {
@@ -225,6 +235,7 @@ void OneNodeCpgd::on_frame(int fd, const cpg::ClientFrame& frame) {
         ++keeps_;
         reply(session, keep->request, CS_OK);
     } else if (const auto* bye = std::get_if<cpg::Goodbye>(&frame)) {
+        ++goodbyes_;
         send(fd, cpg::Reply{.request = bye->request, .error = CS_OK});
         INVARIANT(peers_.at(fd).connection->flush());
         end_session(id);

@@ -28,6 +28,7 @@ class OneNodeCpgd {
         bool takes_runs = true;         // False: as a daemon before there were runs.
         bool has_areas = true;          // False: as a daemon before there were areas.
         bool knows_keep = true;         // False: as a daemon before there was Keep.
+        bool knows_lazy_events = true;  // False: as a daemon before EventsHere could come later.
         bool keeps_sessions = false;    // Of who closes a connection, until he comes back.
     };
 
@@ -44,6 +45,9 @@ class OneNodeCpgd {
     enum class Connections : std::uint8_t { Gone, Kept };
     void restart(Connections connections = Connections::Gone);
 
+    // The same, but without a snapshot: no session is known.
+    void forget();
+
     // Runs in the thread of the daemon, and waits for it.
     void run(std::function<void()> work);
 
@@ -56,6 +60,17 @@ class OneNodeCpgd {
     void send_raw_event(const std::string& group, const protocol::cpg::CpgdFrame& frame);
     // Multicasts that came, of all sessions.
     [[nodiscard]] std::uint64_t multicasts() const { return multicasts_; }
+    // Connections that were opened, sessions that are there, and Goodbyes that came.
+    [[nodiscard]] std::uint64_t connections() const { return connections_; }
+    [[nodiscard]] std::size_t sessions() {
+        std::size_t count = 0;
+        run([&] { count = sessions_.size(); });
+        return count;
+    }
+    [[nodiscard]] std::uint64_t goodbyes() const { return goodbyes_; }
+    // Joins are read and not answered, and how many were.
+    void ignore_joins(bool ignores) { ignores_joins_ = ignores; }
+    [[nodiscard]] std::uint64_t ignored_joins() const { return ignored_joins_; }
     // How often a session asked to be kept.
     [[nodiscard]] std::uint64_t keeps() const { return keeps_; }
     // Frames in which several of them came.
@@ -121,6 +136,10 @@ class OneNodeCpgd {
     std::uint64_t next_session_ = 1;
     std::atomic<std::uint64_t> multicasts_ = 0;
     std::atomic<std::uint64_t> keeps_ = 0;
+    std::atomic<std::uint64_t> connections_ = 0;
+    std::atomic<std::uint64_t> goodbyes_ = 0;
+    std::atomic<std::uint64_t> ignored_joins_ = 0;
+    std::atomic<bool> ignores_joins_ = false;
     std::atomic<std::uint64_t> runs_ = 0;
     std::atomic<std::uint64_t> acknowledged_ = 0;
     std::atomic<std::uint64_t> in_area_ = 0;

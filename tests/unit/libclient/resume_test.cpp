@@ -129,8 +129,8 @@ TEST_CASE("a connection that was kept open is readable after a restart, and not 
     OneNodeCpgd cpgd;
     auto groups = halo::Groups::connect();
     REQUIRE(groups);
-    cpgd.restart(OneNodeCpgd::Connections::Kept);
     pollfd watched{.fd = groups->fd(), .events = POLLIN, .revents = 0};
+    cpgd.restart(OneNodeCpgd::Connections::Kept);
     REQUIRE(::poll(&watched, 1, kDeadlineMs) == 1);
     CHECK(watched.revents == POLLIN);
     const auto event = groups->next(halo::Wait::Never);
@@ -155,12 +155,55 @@ TEST_CASE("a daemon that does not know the session ends it at once") {
     OneNodeCpgd cpgd;
     auto groups = halo::Groups::connect();
     REQUIRE(groups);
-    cpgd.die();
-    cpgd.restart();
+    REQUIRE(groups->join("a"));
+    cpgd.forget();
     const auto start = std::chrono::steady_clock::now();
     CHECK(groups->next(halo::Wait::ForEvent).error() == halo::Error::Lost);
     // Long before the time for a daemon that does not come back is over.
     CHECK(std::chrono::steady_clock::now() - start < std::chrono::seconds{4});
+}
+
+TEST_CASE("a session without a group is made anew by a daemon that does not know it") {
+    for (const bool is_polled : {false, true}) {
+        CAPTURE(is_polled);
+        OneNodeCpgd cpgd;
+        auto groups = halo::Groups::connect();
+        REQUIRE(groups);
+        const int fd = is_polled ? groups->fd() : -1;
+        cpgd.forget();
+        if (is_polled) {
+            pollfd watched{.fd = fd, .events = POLLIN, .revents = 0};
+            REQUIRE(::poll(&watched, 1, kDeadlineMs) == 1);
+            const auto event = groups->next(halo::Wait::Never);
+            REQUIRE(event);
+            CHECK(std::holds_alternative<halo::Resumed>(*event));
+            CHECK(::poll(&watched, 1, 0) == 0);
+        }
+        const auto group = groups->join("a");
+        REQUIRE(group);
+        REQUIRE(groups->send(*group, bytes_of("text")));
+        CHECK(std::holds_alternative<halo::Membership>(*groups->next(halo::Wait::ForEvent)));
+        CHECK(std::holds_alternative<halo::Message>(*groups->next(halo::Wait::ForEvent)));
+        if (is_polled) CHECK(groups->fd() == fd);
+        CHECK(cpgd.sessions() == 1);
+    }
+}
+
+TEST_CASE("a first join is said again to a daemon that does not know the session") {
+    OneNodeCpgd cpgd;
+    auto groups = halo::Groups::connect();
+    REQUIRE(groups);
+    cpgd.ignore_joins(true);
+    std::atomic<bool> has_joined = false;
+    std::thread joiner([&] { has_joined = groups->join("a").has_value(); });
+    while (cpgd.ignored_joins() == 0) {
+        std::this_thread::yield();
+    }
+    cpgd.ignore_joins(false);
+    cpgd.forget();
+    joiner.join();
+    CHECK(has_joined);
+    CHECK(std::holds_alternative<halo::Membership>(*groups->next(halo::Wait::ForEvent)));
 }
 
 TEST_CASE("libcpg tells of a restart when it is asked to") {

@@ -51,7 +51,7 @@ std::string asked(ServiceSession& session, std::string_view text) {
 }
 
 short polled(ServiceSession& session, int timeout_ms) {
-    pollfd watched{.fd = session.event_fd(), .events = POLLIN, .revents = 0};
+    pollfd watched{.fd = session.event_fd().value_or(-1), .events = POLLIN, .revents = 0};
     return ::poll(&watched, 1, timeout_ms) > 0 ? watched.revents : short{0};
 }
 
@@ -102,33 +102,67 @@ TEST_CASE("the service manager has the descriptor before the program does, and n
     CHECK(open()->close() == CS_OK);
     CHECK(manager.next().empty());
     const auto session = open();
-    CHECK(session->event_fd() >= 0);
+    CHECK(session->event_fd().value_or(-1) >= 0);
     CHECK(manager.next() == "FDSTORE=1\nFDNAME=client");
     CHECK(manager.descriptors() == 2);
-    CHECK(session->event_fd() >= 0);
+    CHECK(session->event_fd().value_or(-1) >= 0);
     CHECK(asked(*session, "ehello") == "hello");
     CHECK(manager.next().empty());
 }
 
 TEST_CASE("who comes back is kept at once") {
-    Manager manager;
+    for (const bool is_polled : {false, true}) {
+        Manager manager;
+        EchoDaemon daemon;
+        const auto session = open(resuming());
+        if (is_polled) CHECK(session->event_fd());
+        CHECK(asked(*session, "ehello") == "hello");
+        CHECK(manager.next() == "FDSTORE=1\nFDNAME=client");
+        CHECK(manager.descriptors() == (is_polled ? 2 : 1));
+        daemon.restart();
+        CHECK(asked(*session, "ehello") == "hello");
+        CHECK(manager.next() == "FDSTORE=1\nFDNAME=client");
+        if (is_polled) CHECK(manager.next() == "FDSTORE=1\nFDNAME=client");
+        CHECK(manager.next().empty());
+    }
+}
+
+TEST_CASE("a session that asks for nothing has one connection, and ends with it") {
+    EchoDaemon daemon;
+    CHECK(open()->close() == CS_OK);
+    const auto end = std::chrono::steady_clock::now() + std::chrono::milliseconds{kDeadlineMs};
+    bool has_ended = false;
+    while (!has_ended && std::chrono::steady_clock::now() < end) {
+        daemon.run([&] { has_ended = !daemon.ended.empty(); });
+    }
+    CHECK(daemon.ended == std::vector{session::End::Gone});
+    const auto asker = open();
+    CHECK(asked(*asker, "ehello") == "hello");
+    CHECK(asker->close() == CS_OK);
+    daemon.run([&] { CHECK(daemon.ended.back() == session::End::Goodbye); });
+}
+
+TEST_CASE("events that come before the second connection wait for it, also over a restart") {
     EchoDaemon daemon;
     const auto session = open(resuming());
-    CHECK(asked(*session, "ehello") == "hello");
-    CHECK(manager.next() == "FDSTORE=1\nFDNAME=client");
+    CHECK(asked(*session, "nfirst") == "");
+    CHECK(next_text(*session) == "first");
+    const auto other = open(resuming());
+    CHECK(asked(*other, "c") == "1");
     daemon.restart();
-    CHECK(asked(*session, "ehello") == "hello");
-    CHECK(manager.next() == "FDSTORE=1\nFDNAME=client");
-    CHECK(manager.next() == "FDSTORE=1\nFDNAME=client");
-    CHECK(manager.next().empty());
+    CHECK(asked(*other, "c") == "2");
+    CHECK(next_text(*other) == "s");  // Its subscription, and nothing of a restart.
 }
 
 TEST_CASE("a node that has stopped ends a session at once, and there is no new one") {
     EchoDaemon daemon;
     const auto session = open(resuming());
+    const auto other = open(resuming());
+    CHECK(polled(*session, 0) == 0);
     daemon.die();
     const auto start = std::chrono::steady_clock::now();
     CHECK(polled(*session, kDeadlineMs) != 0);
+    CHECK(other->event_fd().error() == CS_ERR_LIBRARY);
     CHECK(session->call(bytes_of("e")).error() == CS_ERR_LIBRARY);
     CHECK(ServiceSession::open({.socket = "cmap"}).error() == CS_ERR_LIBRARY);
     CHECK(session->close() == CS_ERR_LIBRARY);
@@ -149,13 +183,13 @@ TEST_CASE("after a restart the session has its id, its subscriptions and its des
         CAPTURE(kept);
         EchoDaemon daemon;
         const auto session = open(resuming());
-        const int fd = session->event_fd();
+        const int fd = session->event_fd().value_or(-1);
         CHECK(asked(*session, "c") == "1");
         daemon.restart(kept);
         REQUIRE((polled(*session, kDeadlineMs) & POLLIN) != 0);
         // A program that was woken and dispatches one event must not be held up.
         CHECK(next_text(*session) == "(resumed)");
-        CHECK(session->event_fd() == fd);
+        CHECK(session->event_fd().value_or(-1) == fd);
         REQUIRE((polled(*session, kDeadlineMs) & POLLIN) != 0);
         CHECK(next_text(*session) == "s");
         CHECK(polled(*session, 0) == 0);

@@ -137,6 +137,13 @@ TEST_CASE("the service manager gets the connections when something is asked, els
     CHECK(asks(api::Keep{.number = 1}));
     CHECK(asks(api::Request{.number = 1, .payload = bytes_of("e")}));
     CHECK_FALSE(asks(api::Goodbye{.number = 1}));
+
+    // Who opens the second connection for somebody who polls.
+    Manager manager;
+    EchoDaemon daemon;
+    const TwoConnections client(daemon.path(), {}, api::kKeptIfAsked | api::kEventsIfAsked);
+    CHECK(manager.next() == keeps);
+    CHECK(manager.descriptors() == 2);
 }
 
 // This thread as another user, if it may become one: the kernel looks at the effective ids of who

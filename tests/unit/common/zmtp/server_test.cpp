@@ -4,6 +4,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <array>
 #include <csignal>
 #include <cstring>
 #include <filesystem>
@@ -74,7 +76,11 @@ struct Served {
         auto listener = Listener::listen(folder.file("server"));
         REQUIRE(listener);
         auto created = Server::create(*loop, std::move(*listener), {},
-                                      {.connected = [](auto, const auto&) { return true; },
+                                      {.connected =
+                                           [this](auto id, const auto&) {
+                                               connected = id;
+                                               return true;
+                                           },
                                        .message =
                                            [this](auto id, const base::Buffer&) {
                                                last = id;
@@ -125,6 +131,7 @@ struct Served {
     std::unique_ptr<os::EventLoop> loop;
     std::unique_ptr<Server> server;
     int messages = 0;
+    ServerConnectionId connected{};         // The last one.
     ServerConnectionId last{};              // Of whom a message came.
     std::vector<ServerConnectionId> ended;  // Whose process did.
     std::vector<std::size_t> kept;          // How many at once.
@@ -213,10 +220,47 @@ TEST_CASE("the end of a process is told of each of its connections, though a chi
     Served served;
     const Parent parent(served.folder.file("server"));
     REQUIRE(served.turn_until([&] { return served.server->connections() == 2; }));
-    CHECK(served.ended.empty());
+    served.server->keep(served.connected);
+    CHECK(served.kept == std::vector<std::size_t>{2});
     parent.end();
     CHECK(served.turn_until([&] { return served.ended.size() == 2; }));
     CHECK(served.server->connections() == 2);
+}
+
+TEST_CASE("who says nothing is told nothing, and the greeting comes with the first bytes") {
+    Served served;
+    const auto silent = connect_to(served.folder.file("server"));
+    REQUIRE(silent);
+    REQUIRE(served.turn_until([&] { return served.server->connections() == 1; }));
+    CHECK(served.serves_us());
+    std::array<std::byte, 64> greeting{};
+    CHECK(::recv(silent->get(), greeting.data(), greeting.size(), MSG_DONTWAIT) == -1);
+
+    // As libzmq, which says the rest when it has seen the other's.
+    const auto own = encode_greeting();
+    REQUIRE(::send(silent->get(), own.data(), 10, MSG_NOSIGNAL) == 10);
+    std::size_t got = 0;
+    CHECK(served.turn_until([&] {
+        const ssize_t more = ::recv(silent->get(), greeting.data() + got, 64 - got, MSG_DONTWAIT);
+        if (more > 0) got += static_cast<std::size_t>(more);
+        return got == 64;
+    }));
+    CHECK(std::ranges::equal(greeting, own));
+}
+
+TEST_CASE("many that come at once are all taken, also when few come after them") {
+    Served served;
+    for (const std::size_t count : {1u, 200u, 1u, 3u}) {
+        std::vector<os::UniqueFd> clients;
+        while (clients.size() < count) {
+            auto socket = connect_to(served.folder.file("server"));
+            REQUIRE(socket);
+            clients.push_back(std::move(*socket));
+        }
+        CHECK(served.turn_until([&] { return served.server->connections() == count; }));
+        clients.clear();
+        CHECK(served.turn_until([&] { return served.server->connections() == 0; }));
+    }
 }
 
 TEST_CASE("the connections of a process are kept together, each once, and closed also then") {

@@ -10,6 +10,7 @@
 #include <iterator>
 #include <memory>
 #include <optional>
+#include <utility>
 
 #include "common/os/clock.hpp"
 #include "common/zmtp/listener.hpp"
@@ -53,18 +54,12 @@ struct Cpgd {
     std::unique_ptr<cpgd::Driver> driver;
 };
 
-// A client's connection: says Hello at once, and writes down what it hears.
+// A client's connection: says its first frame at once, and writes down what it hears.
 struct Client {
-    Client(const std::string& path, api::SessionId session, std::uint64_t last_event,
-           std::uint32_t features)
+    Client(const std::string& path, std::uint32_t features, const api::ClientFrame& first)
         : connection(*zmtp::connect_to(path), zmtp::Side::Connecting,
                      zmtp::Limits{.features = features}) {
-        say(api::Hello{.session = session,
-                       .pid = static_cast<std::uint32_t>(::getpid()),
-                       .last_event = last_event,
-                       .totem_events = false,
-                       .initial_totem_event = false,
-                       .separate_events = false});
+        say(first);
     }
     void say(const api::ClientFrame& frame) {
         REQUIRE(connection.send(api::encode(frame)));
@@ -102,10 +97,18 @@ struct Node {
     }
     // Again and again, as a library does: a life that is not ready says so.
     api::Welcome connect(api::SessionId session = {}, std::uint64_t last_event = 0) {
+        return connect(api::Hello{.session = session,
+                                  .pid = static_cast<std::uint32_t>(::getpid()),
+                                  .last_event = last_event,
+                                  .totem_events = false,
+                                  .initial_totem_event = false,
+                                  .separate_events = false});
+    }
+    api::Welcome connect(const api::ClientFrame& first) {
         client.reset();
         REQUIRE(wait([&] {
             if (client && client->last<api::Refused>() != nullptr) client.reset();
-            if (!client) client.emplace(folder.file("cpg"), session, last_event, features);
+            if (!client) client.emplace(folder.file("cpg"), features, first);
             return client->last<api::Welcome>() != nullptr;
         }));
         return *client->last<api::Welcome>();
@@ -209,6 +212,19 @@ TEST_CASE(
     CHECK(asks(api::Keep{.request = 1}));
     CHECK(asks(api::Join{.request = 1, .handle = api::GroupHandle{5}, .group = "crmd"}));
     CHECK_FALSE(asks(api::Goodbye{.request = 1}));
+
+    // The second connection, of a client that opens it for somebody who polls.
+    for (const std::uint32_t lazy : {0u, api::kEventsIfAsked}) {
+        node.features = api::kKeptIfAsked | lazy;
+        api::Hello hello;
+        hello.separate_events = true;
+        const api::Welcome welcome = node.connect(hello);
+        const Client control = *std::exchange(node.client, std::nullopt);
+        CHECK(manager.next().empty());
+        (void)node.connect(api::EventsHere{.session = welcome.session, .last_event = 0});
+        CHECK(manager.next() == (lazy != 0 ? "FDSTORE=1\nFDNAME=client" : ""));
+        if (lazy != 0) CHECK(manager.descriptors() == 2);
+    }
 }
 
 TEST_CASE("a state that can't be used is named in the log, and cpgd starts afresh") {
