@@ -6,6 +6,14 @@ target_compile_options(halo_flags INTERFACE
     $<$<COMPILE_LANGUAGE:CXX>:-Wconversion -Wsign-conversion -Wnon-virtual-dtor -Wold-style-cast>
     $<$<CXX_COMPILER_ID:GNU>:-Wno-maybe-uninitialized>)
 target_include_directories(halo_flags INTERFACE ${CMAKE_SOURCE_DIR})
+# Daemons are optimized as a whole where they are linked: what a wake-up runs lies closer together.
+# Tests link the same libraries as they are, so the objects of these have both kinds of code.
+if(CMAKE_CXX_COMPILER_ID STREQUAL GNU AND CMAKE_BUILD_TYPE STREQUAL RelWithDebInfo AND NOT HALO_SANITIZE)
+    target_compile_options(halo_flags INTERFACE
+        $<$<STREQUAL:$<TARGET_PROPERTY:TYPE>,STATIC_LIBRARY>:-flto=auto;-ffat-lto-objects>)
+    target_link_options(halo_flags INTERFACE
+        $<IF:$<BOOL:$<TARGET_PROPERTY:HALO_AS_A_WHOLE>>,-flto=auto,-fno-lto>)
+endif()
 if(HALO_SANITIZE)
     target_compile_options(halo_flags INTERFACE -fsanitize=${HALO_SANITIZE} -fno-omit-frame-pointer
                            -fno-sanitize-recover=all)
